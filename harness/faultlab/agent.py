@@ -1,0 +1,653 @@
+"""The agent at the hosts: runs programs, captures, injects, reads socket states and counters. Commanded over pipes only.
+
+One agent serves one host or many. It is told what to do by JSON lines on standard input and answers each with one line on
+standard output; it never speaks unasked, so nothing of the lab's control is ever on the wire. What happens meanwhile (a
+packet, a line from a program) is kept until the next `wait`, which is also the only request that lets time pass: that is
+what makes the same agent serve in a kernel whose clock stands still while anything computes.
+
+With `--sandbox` it first moves into namespaces of its own: process, mount, network, and user where it is not root. It is
+process 1 there, so whatever it started dies with it, and it dies when its standard input ends.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import selectors
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyroute2 import IPRoute
+from pyroute2.netlink.exceptions import NetlinkError
+
+CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
+MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_BIND, MS_REC, MS_PRIVATE = 0x4, 0x8, 0x2, 0x1000, 0x4000, 0x40000
+PR_SET_PDEATHSIG = 1
+SO_TIMESTAMPNS = 35
+ETH_P_ALL, ETH_P_IP, ETH_P_IPV6 = 0x0003, 0x0800, 0x86DD
+SOL_PACKET, PACKET_STATISTICS = 263, 6
+SIOCETHTOOL = 0x8946
+OFFLOADS_OFF = (0x17, 0x1F, 0x2C, 0x24)  # ETHTOOL_STXCSUM, STSO, SGRO, SGSO: a capture has to show what is on a wire
+STATES = (
+    "", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE",
+    "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING", "NEW_SYN_RECV",
+)  # fmt: skip
+MESSAGE_MAX = 1 << 20
+TICK = 0.002  # how often a state that no packet announces (a timer's, a local call's) is looked at again
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+@dataclass(slots=True)
+class Program:
+    """A program running at a host."""
+
+    popen: subprocess.Popen[bytes]
+    pidfd: int
+    partial: bytes = b""
+    stderr: bytes = b""
+
+
+@dataclass(slots=True)
+class HostState:
+    """One network namespace and everything that is open in it."""
+
+    name: str
+    netns: int
+    ip: IPRoute
+    diag: socket.socket
+    packet: socket.socket | None
+    snmp: list[int]
+    interfaces: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+class Refused(Exception):
+    """The request cannot be carried out; the reason goes back in the answer."""
+
+
+class Agent:
+    """Carries out requests, one at a time."""
+
+    def __init__(self, channel: int, answers: int) -> None:
+        self.channel, self.answers = channel, answers
+        self.buffer = b""
+        self.home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        self.hosts: dict[str, HostState] = {}
+        self.programs: dict[str, Program] = {}
+        self.events: list[dict[str, Any]] = []
+        self.selector = selectors.DefaultSelector()
+        self.selector.register(channel, selectors.EVENT_READ, None)
+        self.scratch: str | None = None
+        self.files: list[str] = []
+
+    # ---- the conversation ------------------------------------------------------------------------------------------
+
+    def serve(self) -> None:
+        """Answer requests until standard input ends."""
+        while (line := self._next_line()) is not None:
+            request = json.loads(line)
+            answer: dict[str, Any] = {"id": request.pop("id", None)}
+            verb = request.pop("do")
+            try:
+                handler: Callable[..., Any] = getattr(self, f"do_{verb}")
+                answer["value"] = handler(**request)
+            except (OSError, Refused, NetlinkError, KeyError, subprocess.SubprocessError) as e:
+                answer["error"] = f"{verb}: {type(e).__name__}: {e}"
+            payload = json.dumps(answer).encode() + b"\n"
+            while payload:
+                payload = payload[os.write(self.answers, payload) :]
+
+    def _next_line(self) -> bytes | None:
+        while b"\n" not in self.buffer:
+            chunk = os.read(self.channel, 65536)
+            if not chunk:
+                return None
+            self.buffer += chunk
+        line, _, self.buffer = self.buffer.partition(b"\n")
+        return line
+
+    # ---- hosts -----------------------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def _inside(self, netns: int) -> Iterator[None]:
+        """Run the block in another network namespace; sockets made there stay there."""
+        _check(libc.setns(netns, CLONE_NEWNET), "setns")
+        try:
+            yield
+        finally:
+            _check(libc.setns(self.home, CLONE_NEWNET), "setns")
+
+    def do_build(
+        self, hosts: dict[str, dict[str, Any]], links: list[dict[str, Any]], routes: dict[str, list[dict[str, Any]]]
+    ) -> dict[str, Any]:
+        """Make hosts, join them by veth, give them addresses and routes; half a testbed is undone when it fails."""
+        try:
+            for name, wish in hosts.items():
+                _check(libc.unshare(CLONE_NEWNET), "unshare")
+                try:
+                    netns = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+                    self._adopt(name, netns, wish["sysctls"], wish["capture"])
+                finally:
+                    _check(libc.setns(self.home, CLONE_NEWNET), "setns")
+            for number, link in enumerate(links):
+                self._link(number, link)
+            for name, wanted in routes.items():
+                for route in wanted:
+                    self.do_route(name, "add", **route)
+        except BaseException:
+            self.do_teardown()
+            raise
+        return {name: host.interfaces for name, host in self.hosts.items()}
+
+    def do_adopt(self, host: str, sysctls: dict[str, Any], capture: bool) -> dict[str, Any]:
+        """Serve the namespace the agent itself is in as a host (a container, say)."""
+        netns = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        state = self._adopt(host, netns, sysctls, capture)
+        for link in state.ip.get_links():
+            name = link.get_attr("IFLA_IFNAME")
+            state.interfaces[name] = {"index": link["index"], "mac": link.get_attr("IFLA_ADDRESS")}
+        return state.interfaces
+
+    def _adopt(self, name: str, netns: int, sysctls: dict[str, Any], capture: bool) -> HostState:
+        for key, value in sysctls.items():
+            with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6, or older than the setting
+                _write_sysctl(key, value)
+        ip = IPRoute()
+        diag = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 4)  # NETLINK_SOCK_DIAG
+        diag.bind((0, 0))
+        snmp = []
+        for table in ("snmp", "netstat", "snmp6"):
+            with contextlib.suppress(FileNotFoundError):
+                snmp.append(os.open(f"/proc/thread-self/net/{table}", os.O_RDONLY | os.O_CLOEXEC))
+        host = HostState(name, netns, ip, diag, None, snmp)
+        self.hosts[name] = host
+        if capture:
+            tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK, socket.htons(ETH_P_ALL))
+            tap.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+            tap.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+            host.packet = tap
+            self.selector.register(tap, selectors.EVENT_READ, host)
+        ip.link("set", index=1, state="up")
+        return host
+
+    def _link(self, number: int, link: dict[str, Any]) -> None:
+        """Join two hosts: `{"ends": {host: {"name", "mac", "addresses"}, …}}`, exactly two."""
+        (a, end_a), (b, end_b) = link["ends"].items()
+        first, second = self.hosts[a], self.hosts[b]
+        first.ip.link(
+            "add", ifname=end_a["name"], kind="veth", address=end_a["mac"],
+            peer={"ifname": end_b["name"], "address": end_b["mac"], "net_ns_fd": second.netns},
+        )  # fmt: skip
+        for host, end in ((first, end_a), (second, end_b)):
+            index = _index(host, end["name"])
+            host.interfaces[end["name"]] = {"index": index, "mac": end["mac"]}
+            with self._inside(host.netns), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+                for command in OFFLOADS_OFF:
+                    with contextlib.suppress(OSError):  # a kernel that has no such offload has it off
+                        _ethtool_off(s, end["name"], command)
+            for address in end["addresses"]:
+                ip, _, length = address.partition("/")
+                # flags: IFA_F_NODAD; with duplicate address detection the address is unusable for a second
+                host.ip.addr("add", index=index, address=ip, prefixlen=int(length), flags=0x02 if ":" in ip else 0)
+            host.ip.link("set", index=index, state="up")
+        # Neighbour discovery answers only when a work queue has joined the multicast group, up to a second after the address was
+        # given (addrconf_dad_work); ARP answers at once. So IPv6 neighbours are told about each other.
+        for host, end, other in ((first, end_a, end_b), (second, end_b, end_a)):
+            for address in other["addresses"]:
+                if ":" in address:
+                    index = _index(host, end["name"])
+                    host.ip.neigh("add", dst=address.partition("/")[0], lladdr=other["mac"], ifindex=index, state=0x80)
+
+    def do_teardown(self) -> None:
+        """Kill the programs, close everything, let the namespaces go, forget what was seen."""
+        for name in list(self.programs):
+            self._end(name)
+        for host in self.hosts.values():
+            if host.packet is not None:
+                self.selector.unregister(host.packet)
+            host.ip.close()
+            # In a thread: closing a packet socket waits for a grace period of the kernel, some milliseconds of doing nothing.
+            threading.Thread(target=_close_host, args=(host,)).start()
+        self.hosts.clear()
+        self.events.clear()
+        for path in self.files:
+            _check(libc.umount2(path.encode(), 0), f"umount {path}")
+        self.files.clear()
+
+    # ---- programs --------------------------------------------------------------------------------------------------
+
+    def do_spawn(self, host: str, name: str, argv: list[str], env: dict[str, str] | None = None, limits: dict[str, int] | None = None) -> int:
+        """Start a program at a host, in a session of its own; its lines come as events."""
+        with self._inside(self.hosts[host].netns):
+            popen = subprocess.Popen(
+                argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                env={**os.environ, **(env or {})}, start_new_session=True, bufsize=0,
+            )  # fmt: skip
+        if limits:
+            import resource
+
+            for limit, value in limits.items():
+                resource.prlimit(popen.pid, getattr(resource, limit), (value, value))
+        assert popen.stdout is not None and popen.stderr is not None
+        program = Program(popen, os.pidfd_open(popen.pid))
+        self.programs[name] = program
+        for stream in (popen.stdout, popen.stderr):
+            os.set_blocking(stream.fileno(), False)
+            self.selector.register(stream, selectors.EVENT_READ, name)
+        self.selector.register(program.pidfd, selectors.EVENT_READ, name)
+        return popen.pid
+
+    def do_tell(self, name: str, line: str) -> None:
+        """Write a line to a program's standard input."""
+        stdin = self.programs[name].popen.stdin
+        assert stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # that it has ended comes as an event
+            stdin.write(line.encode() + b"\n")
+
+    def do_signal(self, name: str, number: int) -> None:
+        """Send a signal to a program."""
+        signal.pidfd_send_signal(self.programs[name].pidfd, number)
+
+    def _end(self, name: str) -> None:
+        """Kill a program with all it started, and reap it."""
+        program = self.programs.pop(name)
+        popen = program.popen
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(popen.pid, signal.SIGKILL)
+        popen.wait()
+        for stream in (popen.stdout, popen.stderr):
+            assert stream is not None
+            with contextlib.suppress(KeyError, ValueError):
+                self.selector.unregister(stream)
+            stream.close()
+        with contextlib.suppress(KeyError):
+            self.selector.unregister(program.pidfd)
+        os.close(program.pidfd)
+        if popen.stdin is not None:
+            with contextlib.suppress(OSError):
+                popen.stdin.close()
+
+    def do_run(self, host: str, argv: list[str], stdin: str | None = None, timeout: float = 20.0) -> dict[str, Any]:
+        """Run a command at a host to its end."""
+        with self._inside(self.hosts[host].netns):
+            done = subprocess.run(argv, input=(stdin or "").encode(), capture_output=True, timeout=timeout, check=False)
+        out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        return {"status": done.returncode, "stdout": out, "stderr": err}
+
+    # ---- time and events -------------------------------------------------------------------------------------------
+
+    def do_wait(self, seconds: float) -> dict[str, Any]:
+        """Let time pass until something happens, a request comes, or the seconds are over; then tell what happened."""
+        end = time.monotonic() + seconds
+        while not self.events and b"\n" not in self.buffer:
+            left = end - time.monotonic()
+            if self._collect(max(0.0, left)) or left <= 0:
+                break
+        events, self.events = self.events, []
+        return {"events": events, "now": time.time()}
+
+    def _collect(self, timeout: float) -> bool:
+        """Wait for readiness and take everything that is there; True when a request is waiting."""
+        requested = False
+        for key, _ in self.selector.select(timeout):
+            if key.data is None:
+                requested = True
+            elif isinstance(key.data, HostState):
+                self._packets(key.data)
+            else:
+                self._program_event(key.data, key.fd)
+        return requested
+
+    def _packets(self, host: HostState) -> None:
+        assert host.packet is not None
+        while True:
+            try:
+                data, ancillary, _, source = host.packet.recvmsg(65600, 64)
+            except BlockingIOError:
+                return
+            except OSError:  # the interface went down under the tap: what it had seen is still to be read
+                continue
+            interface, protocol, kind = source[0], source[1], source[2]
+            outgoing = kind == socket.PACKET_OUTGOING
+            if interface == "lo" and outgoing:  # on the loopback each packet is seen twice, leaving and arriving
+                continue
+            seconds, nanoseconds = struct.unpack("qq", ancillary[0][2][:16]) if ancillary else (0, 0)
+            self.events.append(
+                {
+                    "event": "packet", "host": host.name, "interface": interface, "protocol": protocol, "out": outgoing,
+                    "t": seconds + nanoseconds / 1e9, "data": base64.b64encode(data).decode(),
+                }
+            )  # fmt: skip
+
+    def _program_event(self, name: str, fd: int) -> None:
+        program = self.programs[name]
+        popen = program.popen
+        assert popen.stdout is not None and popen.stderr is not None
+        if fd == program.pidfd:
+            self.selector.unregister(fd)
+            for stream in (popen.stdout, popen.stderr):
+                if stream in self.selector.get_map():
+                    self._program_event(name, stream.fileno())
+            status = popen.wait()
+            words = program.stderr.decode(errors="replace")
+            self.events.append({"event": "exit", "program": name, "status": status, "stderr": words})
+            return
+        stream = popen.stdout if fd == popen.stdout.fileno() else popen.stderr
+        try:
+            chunk = stream.read(1 << 20)
+        except OSError:
+            chunk = b""
+        if chunk is None:
+            return
+        if not chunk:
+            self.selector.unregister(stream)
+            return
+        if stream is popen.stderr:
+            program.stderr = (program.stderr + chunk)[-65536:]
+            return
+        lines = (program.partial + chunk).split(b"\n")
+        program.partial = lines.pop()
+        if len(program.partial) > MESSAGE_MAX:
+            lines.append(program.partial[:1000])
+            program.partial = b""
+        now = time.time()
+        for line in lines:
+            text = line.decode(errors="replace")
+            self.events.append({"event": "line", "program": name, "line": text, "t": now})
+
+    # ---- the kernel ------------------------------------------------------------------------------------------------
+
+    def do_sockets(self, host: str, family: int, protocol: int = 6) -> list[dict[str, Any]]:
+        """All TCP (or UDP) sockets of a host, as `sock_diag` tells them.
+
+        TCP_INFO is asked for because the kernel takes each socket's lock to fill it in (tcp_get_info): when the answer is
+        here, no system call of the program is in the middle of changing that socket any more.
+        """
+        return _dump(self.hosts[host].diag, family, protocol)
+
+    def do_until(
+        self, host: str, family: int, local: list[Any], remote: list[Any] | None, states: list[str], seconds: float
+    ) -> dict[str, Any]:
+        """Wait until a socket is in one of the states; `CLOSE` is also a socket that is gone. `seen`: the last state."""
+        end = time.monotonic() + seconds
+        diag = self.hosts[host].diag
+        while True:
+            seen = "CLOSE"
+            for s in _dump(diag, family, 6):
+                if s["local"] == local and (remote is None or s["remote"] == remote):
+                    seen = s["state"]
+                    if seen in states:
+                        break
+            left = end - time.monotonic()
+            if seen in states or left <= 0:
+                return {"seen": seen, "reached": seen in states}
+            self._collect_taps(min(left, TICK))
+
+    def _collect_taps(self, timeout: float) -> None:
+        """Wait for a packet or a tick, without looking at the channel: the request at hand is not done yet."""
+        self.selector.unregister(self.channel)
+        try:
+            self._collect(timeout)
+        finally:
+            self.selector.register(self.channel, selectors.EVENT_READ, None)
+
+    def do_destroy(self, host: str, family: int, local: list[Any], remote: list[Any]) -> None:
+        """Destroy a socket as an administrator's `ss -K` does (SOCK_DESTROY)."""
+        for s in _dump(self.hosts[host].diag, family, 6, raw=True):
+            if s["local"] == local and s["remote"] == remote:
+                _sock_destroy(self.hosts[host].diag, family, s["raw"])
+                return
+        raise Refused(f"no socket {local} -> {remote} at {host}")
+
+    def do_counters(self, host: str) -> dict[str, int]:
+        """The SNMP counters of a host that are not zero, named as `nstat` names them."""
+        counters: dict[str, int] = {}
+        for fd in self.hosts[host].snmp:
+            text = os.pread(fd, 1 << 17, 0).decode()
+            lines = text.splitlines()
+            if lines and ":" not in lines[0]:  # snmp6: one name and value a line
+                pairs = [line.split() for line in lines]
+                counters.update({name: int(value) for name, value in pairs if value != "0"})
+                continue
+            for names, values in zip(lines[::2], lines[1::2], strict=True):
+                prefix, _, rest = names.partition(":")
+                for name, value in zip(rest.split(), values.partition(":")[2].split(), strict=True):
+                    if value != "0":
+                        counters[prefix + name] = int(value)
+        return counters
+
+    def do_dropped(self) -> int:
+        """How many packets the taps had to let go unseen."""
+        total = 0
+        for host in self.hosts.values():
+            if host.packet is not None:
+                _, drops = struct.unpack("II", host.packet.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
+                total += drops
+        return total
+
+    def do_inject(self, host: str, interface: str, mac: str, packet: str) -> None:
+        """Put an IP packet on the wire from a host's interface, past its own stack and packet filter."""
+        data = base64.b64decode(packet)
+        protocol = ETH_P_IPV6 if data[0] >> 4 == 6 else ETH_P_IP
+        with self._inside(self.hosts[host].netns):
+            out = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+        with out:
+            out.sendto(data, (interface, protocol, 0, 0, bytes.fromhex(mac.replace(":", ""))))
+
+    def do_sysctl(self, host: str, name: str, value: str | int | None = None) -> str:
+        """Read a setting of a host's namespace, and set it where a value is given; returns the old one."""
+        with self._inside(self.hosts[host].netns):
+            old = _read_sysctl(name)
+            if value is not None:
+                _write_sysctl(name, value)
+        return old
+
+    def do_route(self, host: str, verb: str, dst: str, kind: str = "unicast", via: str | None = None, dev: str | None = None,
+                 scope: str | None = None) -> None:  # fmt: skip
+        """Add or delete a route at a host; the scope `nowhere` deletes one of any scope."""
+        state = self.hosts[host]
+        wish: dict[str, Any] = {"dst": dst, "family": socket.AF_INET6 if ":" in dst else socket.AF_INET}
+        if kind != "unicast":
+            wish["type"] = kind
+        if scope is not None:
+            wish["scope"] = {"link": 253, "nowhere": 255}[scope]
+        if via is not None:
+            wish["gateway"] = via
+        if dev is not None:
+            wish["oif"] = _index(state, dev)
+        state.ip.route(verb, **wish)
+
+    def do_lookup(self, host: str, dst: str) -> dict[str, Any]:
+        """Ask the kernel which route it would take (`ip route get`)."""
+        family = socket.AF_INET6 if ":" in dst else socket.AF_INET
+        try:
+            routes = list(self.hosts[host].ip.route("get", dst=dst, family=family))
+        except NetlinkError as e:
+            return {"errno": e.code}
+        kinds = {route["type"] for route in routes}
+        return {"errno": next((-e for e in [routes[0].get_attr("RTA_ERROR") or 0] if e), 0), "types": sorted(kinds)}
+
+    def do_address(self, host: str, verb: str, interface: str, address: str) -> None:
+        """Add or delete an address of an interface."""
+        state = self.hosts[host]
+        ip, _, length = address.partition("/")
+        state.ip.addr(verb, index=_index(state, interface), address=ip, prefixlen=int(length))
+
+    def do_link(self, host: str, interface: str, **wish: Any) -> None:
+        """Change an interface: `state="down"`, `mtu=1200`, `arp=False`."""
+        state = self.hosts[host]
+        state.ip.link("set", index=_index(state, interface), **wish)
+
+    def do_file(self, path: str, text: str) -> None:
+        """Put a file in the place of another, for the programs of this testbed alone (/etc/resolv.conf, say)."""
+        if self.scratch is None:
+            self.scratch = next(p for p in ("/mnt", "/srv", "/media", "/opt") if os.path.isdir(p))
+            _check(libc.mount(b"faultlab", self.scratch.encode(), b"tmpfs", MS_NODEV | MS_NOEXEC | MS_NOSUID, b"size=1m"), "mount")
+        path = os.path.realpath(path)
+        copy = os.path.join(self.scratch, path.strip("/").replace("/", "-"))
+        with open(copy, "w", encoding="utf-8") as f:
+            f.write(text)
+        os.chmod(copy, 0o644)
+        if path not in self.files:
+            _check(libc.mount(copy.encode(), path.encode(), None, MS_BIND, None), f"bind {path}")
+            self.files.append(path)
+
+
+# ---- helpers without state -----------------------------------------------------------------------------------------
+
+
+def _close_host(host: HostState) -> None:
+    if host.packet is not None:
+        host.packet.close()
+    host.diag.close()
+    for fd in (*host.snmp, host.netns):
+        os.close(fd)
+
+
+def _index(host: HostState, interface: str) -> int:
+    found = host.interfaces.get(interface)
+    if found is not None:
+        return int(found["index"])
+    indexes = host.ip.link_lookup(ifname=interface)
+    if not indexes:
+        raise Refused(f"no interface {interface} at {host.name}")
+    return int(indexes[0])
+
+
+def _sysctl_path(name: str) -> str:
+    """`net.ipv6.conf.eth0.accept_dad` -> its file; a dot inside an interface's name is not supported."""
+    return "/proc/sys/" + name.replace(".", "/")
+
+
+def _read_sysctl(name: str) -> str:
+    with open(_sysctl_path(name), encoding="ascii") as f:
+        return f.read().strip()
+
+
+def _write_sysctl(name: str, value: str | int) -> None:
+    fd = os.open(_sysctl_path(name), os.O_WRONLY)
+    try:
+        os.write(fd, str(value).encode())
+    finally:
+        os.close(fd)
+
+
+def _ethtool_off(s: socket.socket, interface: str, command: int) -> None:
+    value = ctypes.create_string_buffer(struct.pack("II", command, 0))
+    fcntl.ioctl(s, SIOCETHTOOL, struct.pack("16sP", interface.encode(), ctypes.addressof(value)))
+
+
+def _dump(diag: socket.socket, family: int, protocol: int, raw: bool = False) -> list[dict[str, Any]]:
+    """Dump the sockets of a namespace (inet_diag_req_v2 with INET_DIAG_INFO; sock_diag(7))."""
+    request = struct.pack("=BBBBI", family, protocol, 1 << 1, 0, 0xFFF) + bytes(48)
+    header = struct.pack("=IHHII", 16 + len(request), 20, 0x301, 1, 0)  # SOCK_DIAG_BY_FAMILY, REQUEST | ROOT | MATCH
+    diag.send(header + request)
+    found: list[dict[str, Any]] = []
+    while True:
+        data = memoryview(diag.recv(1 << 18))
+        while len(data) >= 16:
+            length, kind = struct.unpack_from("=IH", data)
+            if kind == 3:  # NLMSG_DONE
+                return found
+            if kind == 2:  # NLMSG_ERROR
+                raise OSError(-struct.unpack_from("=i", data, 16)[0], "sock_diag")
+            found.append(_socket(bytes(data[16:length]), raw))
+            data = data[(length + 3) & ~3 :]
+
+
+def _socket(message: bytes, raw: bool) -> dict[str, Any]:
+    """Decode an inet_diag_msg."""
+    family, state, timer, retransmits, sport, dport = struct.unpack_from("!BBBBHH", message)
+    size = 4 if family == socket.AF_INET else 16
+    queues = struct.unpack_from("=IIIII", message, 52)  # expires, rqueue, wqueue, uid, inode
+    found: dict[str, Any] = {
+        "state": STATES[state] if state < len(STATES) else str(state),
+        "local": [socket.inet_ntop(family, message[8 : 8 + size]), sport],
+        "remote": [socket.inet_ntop(family, message[24 : 24 + size]), dport],
+        "timer": ("", "on", "keepalive", "timewait", "persist")[timer] if timer < 5 else str(timer),
+        "retransmits": retransmits, "expires": queues[0], "recv_q": queues[1], "send_q": queues[2],
+    }  # fmt: skip
+    if raw:
+        found["raw"] = message[4:52]  # inet_diag_sockid, cookie included
+    return found
+
+
+def _sock_destroy(diag: socket.socket, family: int, sockid: bytes) -> None:
+    request = struct.pack("=BBBBI", family, 6, 0, 0, 0xFFF) + sockid
+    diag.send(struct.pack("=IHHII", 16 + len(request), 21, 0x5, 2, 0) + request)  # SOCK_DESTROY, REQUEST | ACK
+    error = struct.unpack_from("=i", diag.recv(4096), 16)[0]
+    if error:
+        raise OSError(-error, "SOCK_DESTROY: " + os.strerror(-error))
+
+
+# ---- the sandbox ---------------------------------------------------------------------------------------------------
+
+
+def enter_sandbox() -> None:
+    """Move into namespaces of our own; return in the process that is number 1 there, leave a waiting parent behind.
+
+    Raises OSError where the kernel forbids it.
+    """
+    harness = os.getppid()
+    user, group = os.getuid(), os.getgid()
+    flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET
+    if user != 0:
+        flags |= CLONE_NEWUSER
+    _check(libc.unshare(flags), "unshare")
+    if user != 0:
+        for name, text in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
+            with open(f"/proc/self/{name}", "w", encoding="ascii") as f:
+                f.write(text)
+    _check(libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None), "mount")
+    # Set only now: a change of credentials clears it. That the harness went away before is seen by the parent's number.
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != harness:
+        os._exit(1)
+    child = os.fork()
+    if child:
+        os.close(0)
+        os.close(1)
+        while True:  # Ctrl-C reaches the whole group; the child decides by its standard input when to end
+            try:
+                _, status = os.waitpid(child, 0)
+            except KeyboardInterrupt:
+                continue
+            os._exit(os.waitstatus_to_exitcode(status) & 0x7F)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def main() -> None:
+    """Serve on standard input and output; say first that we are here, or why we cannot be."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    answers = os.dup(1)
+    if "--sandbox" in sys.argv[1:]:
+        try:
+            enter_sandbox()
+        except OSError as e:
+            os.write(answers, json.dumps({"error": str(e), "errno": e.errno}).encode() + b"\n")
+            sys.exit(0)
+    agent = Agent(0, answers)
+    os.write(answers, json.dumps({"ready": True, "release": os.uname().release, "pid": os.getpid()}).encode() + b"\n")
+    agent.serve()
+
+
+if __name__ == "__main__":
+    main()

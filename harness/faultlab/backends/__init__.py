@@ -1,0 +1,6 @@
+"""The backends, one module each. This tuple is the one list, and the check that each is one."""
+
+from faultlab.backends.netns import Netns
+from faultlab.testbed import Backend
+
+BACKENDS: tuple[Backend, ...] = (Netns(),)

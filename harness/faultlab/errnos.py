@@ -1,0 +1,31 @@
+"""Errno names, numbers and words. The words are data (`errnos.toml`), the numbers the operating system's own."""
+
+from __future__ import annotations
+
+import errno
+import tomllib
+from functools import cache
+from importlib.resources import files
+
+
+@cache
+def table() -> dict[str, dict[str, str]]:
+    """errno name -> what the C libraries say and what it means."""
+    return tomllib.loads(files("faultlab").joinpath("errnos.toml").read_text(encoding="utf-8"))
+
+
+def words(libc: str) -> dict[str, str]:
+    """errno name -> what that C library's strerror says; `glibc` or `musl`."""
+    return {name: entry.get(libc, entry["glibc"]) for name, entry in table().items()}
+
+
+def name_of(number: int | str | None) -> str | None:
+    """The errno's name from its number (either sign) or name; `E999` for a number without a name."""
+    if number is None or isinstance(number, str):
+        return number
+    return errno.errorcode.get(abs(number), f"E{abs(number)}")
+
+
+def number_of(name: str) -> int:
+    """The errno's number on this system; 0 where it has none."""
+    return int(getattr(errno, name, 0))

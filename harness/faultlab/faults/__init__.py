@@ -1,0 +1,1 @@
+"""The faults: one module a mechanism, values named for the symptom."""

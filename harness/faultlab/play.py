@@ -1,0 +1,257 @@
+"""Playing a scenario once: testbed, drivers, story, evidence, verdict."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from faultlab import wire
+from faultlab.backends import BACKENDS
+from faultlab.catalogue import Entry
+from faultlab.driver import DriverSession
+from faultlab.errors import Disagreement, LabError, Unavailable, Unsupported, WireMismatch
+from faultlab.lab import Lab
+from faultlab.runtimes import Driver, Runtime, all_runtimes
+from faultlab.scenario import Observation, compare
+from faultlab.testbed import Backend, Plan
+
+VERDICTS = ("match", "deviates", "differs", "lab-error", "unavailable", "unsupported")
+
+
+@dataclass(slots=True, kw_only=True)
+class Play:
+    """A scenario played once by one runtime on one backend."""
+
+    scenario: str
+    runtime: str
+    backend: str
+    variant: str | None = None
+    runtime_version: str | None = None
+    stack: str | None = None
+    verdict: str = "lab-error"
+    reason: str | None = None
+    """Why it was not played to its end, and the remedy."""
+    elapsed: float = 0.0
+    virtual_elapsed: float | None = None
+    observations: Sequence[Observation] = ()
+    expected: Sequence[str] = ()
+    peer: Sequence[Observation] = ()
+    segments: Sequence[wire.Segment] = ()
+    evidence: dict[str, Any] = field(default_factory=dict)
+    differences: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    """The notes of the deviations that were declared and happened."""
+
+    @property
+    def name(self) -> str:
+        """`read-eof [go ipv6 netns]`."""
+        return f"{self.scenario} [{' '.join(filter(None, (self.runtime, self.variant, self.backend)))}]"
+
+    def as_json(self) -> dict[str, Any]:
+        """The play as a line of a record."""
+        return {
+            "kind": "play",
+            "scenario": self.scenario,
+            "runtime": self.runtime,
+            "runtime_version": self.runtime_version,
+            "backend": self.backend,
+            "variant": self.variant,
+            "stack": self.stack,
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "elapsed": round(self.elapsed, 6),
+            "virtual_elapsed": None if self.virtual_elapsed is None else round(self.virtual_elapsed, 6),
+            "observations": [_observation(o) for o in self.observations],
+            "expected": list(self.expected),
+            "peer": [_observation(o) for o in self.peer],
+            "evidence": self.evidence,
+            "differences": list(self.differences),
+            "notes": list(self.notes),
+        }
+
+
+def _observation(o: Observation) -> dict[str, Any]:
+    line: dict[str, Any] = {"op": o.op, "outcome": o.outcome, "t": round(o.t, 6), "elapsed": round(o.elapsed, 6)}
+    for name in ("errno", "type", "message", "bytes", "data"):
+        if (value := getattr(o, name)) is not None:
+            line[name] = value
+    if o.chain:
+        line["chain"] = list(o.chain)
+    return line
+
+
+def peer_runtime() -> Runtime:
+    """What the peer's program is written in: the first that can be built of those that offer themselves (`peer` in runtime.toml)."""
+    offers = sorted((r for r in all_runtimes().values() if "peer" in r.config), key=lambda r: int(r.config["peer"]))
+    for runtime in offers:
+        try:
+            runtime.prepare()
+        except Unavailable:
+            continue
+        return runtime
+    return offers[-1]
+
+
+class Player:
+    """Plays scenarios one after another; keeps between them only what a session may keep: built drivers and agents."""
+
+    def __init__(self, *, number: int = 0, slow: float | None = None) -> None:
+        self.number = number
+        self.slow = slow if slow is not None else float(os.environ.get("FAULTLAB_SLOW", "1"))
+        self._drivers: dict[str, Driver | Unavailable] = {}
+        self._checked: dict[str, Unavailable | None] = {}
+        self._peer: Runtime | None = None
+
+    def driver(self, runtime: Runtime) -> Driver:
+        """The runtime's driver; what made it unavailable once is said again, not tried again."""
+        if runtime.name not in self._drivers:
+            try:
+                self._drivers[runtime.name] = runtime.prepare()
+            except Unavailable as e:
+                self._drivers[runtime.name] = e
+        driver = self._drivers[runtime.name]
+        if isinstance(driver, Unavailable):
+            raise driver
+        return driver
+
+    def check(self, backend: Backend) -> None:
+        """Raise BackendUnavailable where the backend cannot play; found out once a session."""
+        if backend.name not in self._checked:
+            try:
+                backend.check()
+                self._checked[backend.name] = None
+            except Unavailable as e:
+                self._checked[backend.name] = e
+        if (problem := self._checked[backend.name]) is not None:
+            raise problem
+
+    def play(self, entry: Entry, runtime: Runtime, backend: Backend, variant: str | None = None) -> tuple[Play, Exception | None]:
+        """Play once. Whatever goes wrong is in the play; the exception is for those who want to raise it."""
+        play = Play(scenario=entry.id, runtime=runtime.name, backend=backend.name, variant=variant)
+        play.expected = [f"{e.op} {e.result}" for e in entry.scenario.expected_for(variant)]
+        problem: Exception | None = None
+        began = time.monotonic()
+        try:
+            self.check(backend)
+            driver = self.driver(runtime)
+            play.runtime_version = driver.version
+            began = time.monotonic()
+            self._perform(entry, runtime, backend, variant, driver, play)
+        except Disagreement as e:
+            play.verdict, play.differences, problem = "differs", e.differences, e
+        except Unsupported as e:
+            play.verdict, play.reason, problem = "unsupported", str(e), e
+        except Unavailable as e:
+            play.verdict, play.reason, problem = "unavailable", str(e), e
+        except LabError as e:
+            play.verdict, play.reason, problem = "lab-error", f"{type(e).__name__}: {e}", e
+        play.elapsed = time.monotonic() - began
+        return play, problem
+
+    def _perform(self, entry: Entry, runtime: Runtime, backend: Backend, variant: str | None, driver: Driver, play: Play) -> None:
+        scenario = entry.scenario
+        if self._peer is None:
+            self._peer = peer_runtime()
+        virtual = backend.name == "uml"
+        if scenario.virtual_only and not virtual:
+            raise Unavailable(entry.id, "its timers are the kernel's defaults, hours long", "play it in virtual time: --backend uml")
+        settings = {**scenario.settings, **({} if virtual else scenario.shortened)}
+        plan = Plan(settings=settings, router=scenario.router, number=self.number)
+        with ExitStack() as stack:
+            bed = stack.enter_context(backend.testbed(plan))
+            bed.family = 6 if variant == "ipv6" else 4
+            play.stack = bed.stack
+            drivers = {}
+            for host in ("client", "server"):
+                which = (runtime, driver) if host == scenario.observe else (self._peer, self.driver(self._peer))
+                program = bed.spawn(host, host, which[1].argv, which[1].env)
+                drivers[host] = DriverSession(bed, program, which[0].name)
+            for session in drivers.values():
+                session.ready()
+            clock = bed.wait(0.0)
+
+            def gap(asked: frozenset[str], seen: Observation) -> None:
+                if not asked & runtime.unsupported.keys():
+                    said = f"the {runtime.name} driver says {seen.op} is unsupported ({seen.message})"
+                    raise LabError(f"{said}, but its runtime.toml names none of {', '.join(sorted(asked))}")
+
+            lab = Lab(bed, scenario, drivers, variant, gap)
+            try:
+                entry.story(lab)
+            finally:
+                play.observations = lab.observed.observations
+                play.peer = (lab.server if lab.observed is lab.client else lab.client).observations
+                if not any(channel.broken for channel in bed.channels):
+                    now = bed.wait(0.0)
+                    play.virtual_elapsed = now - clock if bed.virtual else None
+                    self._gather(lab, play)
+            self._judge(lab, entry, runtime, variant, play)
+
+    def _gather(self, lab: Lab, play: Play) -> None:
+        """Evidence: segments, counters and what the faults say, on one clock that starts with the play's first event."""
+        packets = [p for p in lab.bed.packets if p.proto != "other"]
+        times = [o.t for o in (*play.observations, *play.peer) if o.t] + [p.t for p in packets]
+        start = min(times, default=0.0)
+        play.segments = seen = wire.segments(packets, lab.bed.names, start, lab.bed.forged)
+        play.observations = [_at(o, start) for o in play.observations]
+        play.peer = [_at(o, start) for o in play.peer]
+        play.evidence = {
+            "segments": [_segment(s) for s in seen],
+            "counters": {name: dict(host.counters()) for name, host in lab.bed.hosts.items()},
+            "fault": {name: dict(found) for name, found in lab.evidence.items()},
+        }
+        lost = lab.bed.lost_packets()
+        if lost:
+            raise LabError(f"the capture lost {lost} packets, so it proves nothing")
+
+    def _judge(self, lab: Lab, entry: Entry, runtime: Runtime, variant: str | None, play: Play) -> None:
+        scenario = entry.scenario
+        found = compare(
+            scenario, play.observations, runtime=runtime.name, rules=runtime.wording, variant=variant,
+            stack=play.stack or "", virtual=lab.bed.virtual, slow=self.slow,
+        )  # fmt: skip
+        play.verdict, play.notes = found.verdict, [d.note for d in found.deviations]
+        if found.differences:
+            raise Disagreement(found.differences, "\n".join(_line(o) for o in play.observations))
+        must, never = scenario.wire_for(variant)
+        problems = wire.check(must, never, play.segments)
+        problems += counter_problems(scenario.counters_for(variant), play.evidence["counters"])
+        if problems:
+            raise WireMismatch("; ".join(problems))
+
+
+def _segment(s: wire.Segment) -> dict[str, Any]:
+    line: dict[str, Any] = {"t": round(s.t, 6), "from": s.sender, "to": s.receiver, "proto": s.proto}
+    line |= {"flags": s.flags, "seq": s.seq, "ack": s.ack, "len": s.len, "window": s.window}
+    line |= {name: value for name in ("icmp", "sport", "dport", "at") if (value := getattr(s, name))}
+    return line | ({"forged": True} if s.forged else {})
+
+
+def _at(o: Observation, start: float) -> Observation:
+    return replace(o, t=max(0.0, o.t - start))
+
+
+def _line(o: Observation) -> str:
+    words = " ".join(str(x) for x in (o.errno, o.type, o.message and repr(o.message)) if x)
+    return f"  {o.op}: {o.outcome} {words} ({o.elapsed:.4f} s)"
+
+
+def counter_problems(wanted: Mapping[str, int | tuple[float, float]], seen: Mapping[str, Mapping[str, int]]) -> list[str]:
+    """Kernel counters that are not what the scenario says."""
+    problems = []
+    for key, value in wanted.items():
+        host, name = key.split()
+        have = seen.get(host, {}).get(name, 0)
+        low, high = value if isinstance(value, tuple) else (value, value)
+        if not low <= have <= high:
+            problems.append(f"{name} at the {host} is {have}, expected {low:g}" + (f" to {high:g}" if high != low else ""))
+    return problems
+
+
+def backend_named(name: str) -> Backend:
+    """The backend of that name. Raises KeyError."""
+    return {b.name: b for b in BACKENDS}[name]

@@ -1,0 +1,161 @@
+"""The pytest plugin: `pytest scenarios/` plays the catalogue.
+
+A scenario's test function takes `lab`; the plugin makes one item of it for every runtime, backend and variant asked for, plays it,
+and turns the verdict into pytest's own outcomes: differs -> failed, lab-error -> error, unavailable and unsupported -> skipped.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from faultlab import catalogue
+from faultlab.backends import BACKENDS
+from faultlab.errors import Disagreement, LabError, ScenarioError, Unavailable, Unsupported
+from faultlab.play import Player, backend_named
+from faultlab.record import RecordWriter, header
+from faultlab.runtimes import all_runtimes
+
+PLAYER = pytest.StashKey[Player]()
+WRITER = pytest.StashKey[RecordWriter]()
+PLAY = "faultlab-play"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options that select what is played; the same words as the command's."""
+    group = parser.getgroup("faultlab", "faultlab: which plays, and where")
+    group.addoption("--runtime", action="append", metavar="NAME", help="play this runtime only (repeat for more)")
+    group.addoption("--backend", action="append", metavar="NAME", help="play on this backend (repeat for more; default netns)")
+    group.addoption("--require", action="append", metavar="BACKEND", default=[], help="make it an error when this backend is not available")
+    group.addoption("--record", metavar="FILE", help="write the plays as a record (JSON lines)")
+    group.addoption("--repeat", type=int, default=1, metavar="N", help="play everything N times")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Check names early, and open the record in the process that writes it."""
+    for option, known in (("runtime", all_runtimes()), ("backend", {b.name for b in BACKENDS}), ("require", {b.name for b in BACKENDS})):
+        for name in config.getoption(option) or ():
+            if name not in known:
+                raise pytest.UsageError(f"unknown {option.replace('require', 'backend')} {name!r}{catalogue.nearest(name, known)}")
+    if (path := config.getoption("record")) and not hasattr(config, "workerinput"):
+        names = config.getoption("runtime") or [n for n, r in all_runtimes().items() if r.default]
+        config.stash[WRITER] = RecordWriter(Path(path), header(names, config.getoption("backend") or ["netns"]))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """A record that was opened and not finished is an interrupted one."""
+    if (writer := config.stash.get(WRITER, None)) is not None:
+        writer.close("interrupted")
+
+
+@pytest.fixture
+def lab() -> Iterator[None]:
+    """What a story talks to. The plugin hands the real thing to the story itself, once the testbed stands."""
+    yield None
+
+
+def is_scenario(module: object) -> bool:
+    """Whether a test module is a scenario file."""
+    return isinstance(module, ModuleType) and hasattr(module, "SCENARIO")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One item a runtime, backend, variant and repetition."""
+    if "lab" not in metafunc.fixturenames or not is_scenario(metafunc.module):
+        return
+    config = metafunc.config
+    try:
+        entry = catalogue.entry(metafunc.module, Path(metafunc.module.__file__ or ""))
+    except ScenarioError as e:
+        raise pytest.UsageError(str(e)) from e
+    runtimes = config.getoption("runtime") or [n for n, r in all_runtimes().items() if r.default]
+    backends = config.getoption("backend") or ["netns"]
+    plays = []
+    for number in range(config.getoption("repeat")):
+        for backend in backends:
+            for runtime in runtimes:
+                for variant in (None, *entry.scenario.variants):
+                    parts = [runtime, variant, backend if len(backends) > 1 else None, str(number) if config.getoption("repeat") > 1 else None]
+                    plays.append(pytest.param((entry, runtime, backend, variant), id="-".join(p for p in parts if p)))
+    metafunc.fixturenames.append("_play")
+    metafunc.parametrize("_play", plays)
+
+
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Play instead of calling the story with a fixture's value."""
+    if not is_scenario(pyfuncitem.module):
+        return None
+    entry, runtime, backend, variant = pyfuncitem.callspec.params["_play"]
+    config = pyfuncitem.config
+    if PLAYER not in config.stash:
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+        config.stash[PLAYER] = Player(number=int(worker))
+    play, problem = config.stash[PLAYER].play(entry, all_runtimes()[runtime], backend_named(backend), variant)
+    pyfuncitem.user_properties.append((PLAY, play.as_json()))
+    if isinstance(problem, Unavailable):
+        if problem.what in config.getoption("require"):
+            raise LabError(f"required, but {problem}") from problem
+        pytest.skip(str(problem))
+    if isinstance(problem, Unsupported):
+        pytest.skip(str(problem))
+    if problem is not None:
+        raise problem
+    return True
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Say a disagreement or an error of the lab in its own words, without a traceback through the harness."""
+    report = yield
+    if call.excinfo is not None and is_scenario(getattr(item, "module", None)):
+        error = call.excinfo.value
+        if isinstance(error, Disagreement):
+            report.longrepr = f"{item.name}: the program saw something else than the catalogue says\n{error}"
+        elif isinstance(error, LabError):
+            report.longrepr = f"{item.name}: {type(error).__name__}: {error}"
+            report.user_properties.append(("faultlab-lab-error", True))
+    return report
+
+
+def pytest_report_teststatus(report: pytest.CollectReport | pytest.TestReport) -> tuple[str, str, str] | None:
+    """An error of the lab is an error, not a failure."""
+    if getattr(report, "when", None) == "call" and report.failed and ("faultlab-lab-error", True) in getattr(report, "user_properties", ()):
+        return "error", "E", "LAB ERROR"
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Write the play into the record as it comes, in the process that has it open."""
+    if report.when == "call" and _config is not None and (writer := _config.stash.get(WRITER, None)) is not None:
+        for name, value in report.user_properties:
+            if name == PLAY and isinstance(value, dict):
+                writer.play(value)
+
+
+_config: pytest.Config | None = None
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Reports come without their session; remember whose they are."""
+    global _config
+    _config = session.config
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Close the record with a footer that says how the session ended."""
+    if (writer := session.config.stash.get(WRITER, None)) is not None:
+        writer.close("interrupted" if exitstatus == pytest.ExitCode.INTERRUPTED else "complete")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Nothing played is not a success: say so where everything was skipped."""
+    stats = terminalreporter.stats
+    if not stats.get("passed") and not stats.get("failed") and not stats.get("error") and stats.get("skipped"):
+        terminalreporter.write_line("faultlab: nothing was played; --require BACKEND makes that an error", yellow=True)

@@ -1,0 +1,208 @@
+"""The runtimes: one folder each, found by listing. What a folder has to hold is in the README beside this file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from faultlab import errnos
+from faultlab.errors import LabError, RuntimeUnavailable
+from faultlab.scenario import Expected, Observation, Wording
+
+HERE = Path(__file__).parent
+BUILD_WITHIN = 300.0
+
+
+def cache_folder() -> Path:
+    """Where drivers and kernels of this user are kept."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(base) / "faultlab"
+
+
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """A driver ready to be started."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    version: str
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A language and library whose programs are observed."""
+
+    name: str
+    folder: Path
+    """Where the source is: another runtime's where `extends` says so."""
+    config: Mapping[str, Any]
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return str(self.config["title"])
+
+    @property
+    def unsupported(self) -> Mapping[str, str]:
+        """Operation, `OPERATION.PARAMETER`, `option.NAME` or `closed` -> why the language has no such thing."""
+        found: Mapping[str, str] = self.config.get("unsupported", {})
+        return found
+
+    @property
+    def default(self) -> bool:
+        """Whether it is played when nobody names runtimes."""
+        return bool(self.config.get("default", True))
+
+    def tools(self) -> dict[str, str]:
+        """The toolchain's programs. Raises RuntimeUnavailable with the remedy where one is missing."""
+        chain = dict(self.config.get("toolchain", {}))
+        remedy = chain.pop("remedy", "install it")
+        chain.pop("version", None)
+        found = {"python": os.path.realpath(sys.executable)}
+        # Programs that a package brought along lie beside the interpreter of a virtual environment.
+        path = os.pathsep.join([os.environ.get("PATH", os.defpath), os.path.dirname(sys.executable), "/usr/local/bin", "/usr/bin"])
+        for tool, candidates in chain.items():
+            hit = next((p for c in candidates if (p := shutil.which(c, path=path))), None)
+            if hit is None:
+                raise RuntimeUnavailable(self.name, f"{' or '.join(candidates)} not found", remedy)
+            found[tool] = hit
+        return found
+
+    def prepare(self) -> Driver:
+        """The driver, built if this user's cache lacks it. Raises RuntimeUnavailable with the compiler's first error line."""
+        tools = self.tools()
+        key = self._key(tools)
+        out = cache_folder() / "drivers" / f"{self.name}-{key}"
+        if not (out / "built.json").exists():
+            self._build(tools, out)
+        built = json.loads((out / "built.json").read_text(encoding="utf-8"))
+        places = {**tools, "out": str(out), "src": str(self.folder)}
+        argv = tuple(part.format_map(places) for part in self.config["run"]["command"])
+        env = {k: str(v).format_map(places) for k, v in self.config["run"].get("env", {}).items()}
+        return Driver(argv, env, built["version"])
+
+    def _key(self, tools: Mapping[str, str]) -> str:
+        digest = hashlib.sha256(repr((sorted(tools), self.config.get("build"), self.config["run"])).encode())
+        for tool in sorted(tools.values()):
+            status = os.stat(tool)
+            digest.update(f"{os.path.realpath(tool)} {status.st_size} {status.st_mtime_ns}".encode())
+        for source in self.config["source"]:
+            digest.update((self.folder / source).read_bytes())
+        return digest.hexdigest()[:16]
+
+    def _build(self, tools: Mapping[str, str], out: Path) -> None:
+        """Build beside the final place and move there, so that two workers at once do no harm."""
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as made:
+            places = {**tools, "out": made, "src": str(self.folder)}
+            build = self.config.get("build", {})
+            # Toolchains keep caches of their own: inside the folder that goes away, so that nothing else is left at home.
+            env = {**os.environ, "GOCACHE": f"{made}/.cache", "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false", "LC_ALL": "C"}
+            env |= {k: str(v).format_map(places) for k, v in build.get("env", {}).items()}
+            for command in build.get("commands", [build["command"]] if "command" in build else []):
+                self._step([part.format_map(places) for part in command], env)
+            shutil.rmtree(f"{made}/.cache", ignore_errors=True)
+            version = self._version(tools)
+            Path(made, "built.json").write_text(json.dumps({"version": version}), encoding="utf-8")
+            try:
+                os.rename(made, out)
+            except OSError:
+                if not (out / "built.json").exists():
+                    raise
+            else:
+                os.mkdir(made)  # for the temporary folder's own end
+            out.chmod(0o755)
+
+    def _step(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
+        try:
+            done = subprocess.run(
+                argv, cwd=self.folder, env=env, capture_output=True, text=True, timeout=BUILD_WITHIN, check=False, stdin=subprocess.DEVNULL
+            )
+        except (OSError, subprocess.TimeoutExpired) as e:
+            raise RuntimeUnavailable(self.name, f"{argv[0]} cannot be run: {e}", "mend the toolchain") from e
+        if done.returncode != 0:
+            lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+            first = next((line for line in lines if "error" in line.lower()), lines[0] if lines else f"status {done.returncode}")
+            raise RuntimeUnavailable(self.name, f"its driver does not build: {first.strip()}", "mend the toolchain; see `faultlab doctor`")
+
+    def _version(self, tools: Mapping[str, str]) -> str:
+        command = self.config.get("toolchain", {}).get("version")
+        if command is None:
+            return ".".join(map(str, sys.version_info[:3]))
+        argv = [part.format_map(tools) for part in command]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+        lines = (done.stdout + done.stderr).strip().splitlines()
+        return lines[0].strip() if lines else "unknown"
+
+    # ---- words -----------------------------------------------------------------------------------------------------
+
+    def words(self) -> Mapping[str, str]:
+        """errno name -> the runtime's own words."""
+        words = self.config["words"]
+        if isinstance(words, str):
+            return errnos.words(words)
+        table: Mapping[str, str] = words
+        return table
+
+    def rule(self, symbol: str, op: str, *, when: frozenset[str] = frozenset(), syscall: str | None = None) -> dict[str, Any]:
+        """What the rules say of a symbol: the fields of all rules that fit, later ones first in authority."""
+        fields: dict[str, Any] = {}
+        for rule in self.config.get("rule", ()):
+            if op not in rule.get("op", (op,)) or symbol not in rule.get("symbol", (symbol,)):
+                continue
+            if not set(rule.get("when", ())) <= when or syscall not in rule.get("syscall", (syscall,)):
+                continue
+            fields |= {k: v for k, v in rule.items() if k not in ("op", "symbol", "when", "syscall")}
+        return fields
+
+    def wording(self, want: Expected, saw: Observation, overrides: Mapping[str, object]) -> Wording:
+        """How this runtime puts what is expected, with the facts of the observation filled in."""
+        symbol = want.result
+        if symbol in ("ok", "eof", "timeout", "blocked"):
+            return Wording(outcome=symbol)
+        facts = dict(saw.facts)
+        when = frozenset(facts.get("when", "").split()) | ({"at-once"} if want.at_once else frozenset())
+        fields = {**self.rule(symbol, want.op, when=when, syscall=want.syscall), **overrides}
+        outcome = str(fields.get("outcome", "error"))
+        if outcome != "error":
+            return Wording(outcome=outcome)
+        errno = fields.get("errno", symbol)
+        chain = fields.get("chain", ())
+        chains = tuple(tuple(c) for c in chain) if chain and isinstance(chain[0], (list, tuple)) else (tuple(chain),)
+        message = fields.get("message")
+        if message is not None:
+            facts |= {
+                "errno": symbol, "number": str(errnos.number_of(symbol)), "words": self.words().get(symbol, symbol),
+                "op": want.op, "syscall": want.syscall or {"listen": "bind"}.get(want.op, want.op),
+            }  # fmt: skip
+            try:
+                message = str(message).format_map(facts)
+            except KeyError as e:
+                raise LabError(f"{self.name}: the message rule {message!r} asks for {e}, which a {want.op} does not have") from e
+        return Wording(outcome="error", errno=errno or None, type=fields.get("type"), chains=chains, message=message)
+
+
+@cache
+def all_runtimes() -> dict[str, Runtime]:
+    """Every runtime there is a folder for, in the order of their `order`."""
+    found = {}
+    for file in HERE.glob("*/runtime.toml"):
+        config = tomllib.loads(file.read_text(encoding="utf-8"))
+        folder = file.parent
+        if base := config.get("extends"):
+            folder = HERE / base
+            inherited = tomllib.loads((folder / "runtime.toml").read_text(encoding="utf-8"))
+            config = {**inherited, **config, "rule": [*inherited.get("rule", ()), *config.get("rule", ())]}
+        found[file.parent.name] = Runtime(file.parent.name, folder, config)
+    return dict(sorted(found.items(), key=lambda item: (item[1].config.get("order", 99), item[0])))

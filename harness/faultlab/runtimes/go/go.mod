@@ -1,0 +1,3 @@
+module faultlab/driver
+
+go 1.24

@@ -1,0 +1,339 @@
+import static java.net.StandardSocketOptions.*;
+import static jdk.net.ExtendedSocketOptions.*;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.SocketAddress;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.time.Instant;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+
+/**
+ * Performs socket operations when told to and reports what came back; ../README.md is the conversation.
+ *
+ * {@code Driver java} speaks java.net, {@code Driver java-nio} speaks java.nio.channels in blocking mode.
+ * No lambda, regular expression or String.format is on the way to the ready line: each costs milliseconds there.
+ */
+final class Driver implements Runnable {
+    private static final Map<String, Endpoint> sockets = new ConcurrentHashMap<>();
+    private static boolean nio;
+
+    public static void main(String[] args) throws IOException {
+        nio = args[0].equals("java-nio");
+        Map<String, Object> ready = new LinkedHashMap<>();
+        ready.put("v", 1);
+        ready.put("event", "ready");
+        ready.put("runtime", args[0]);
+        ready.put("version", System.getProperty("java.version"));
+        say(ready);
+
+        BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        for (String line; (line = in.readLine()) != null; ) {
+            Driver request = new Driver(Json.object(line));
+            if (Boolean.TRUE.equals(request.asked.get("background"))) {
+                Thread beside = new Thread(request);
+                beside.setDaemon(true); // a blocked operation must not outlive standard input
+                beside.start();
+            } else {
+                request.run();
+            }
+        }
+    }
+
+    private static synchronized void say(Map<String, Object> message) {
+        System.out.println(Json.text(message));
+        System.out.flush();
+    }
+
+    // One request and its answer.
+
+    private final Map<String, Object> asked;
+    private final Map<String, Object> answer = new LinkedHashMap<>();
+    private Instant began;
+    private long start;
+    private long end;
+
+    private Driver(Map<String, Object> asked) {
+        this.asked = asked;
+    }
+
+    @Override
+    public void run() {
+        answer.put("id", asked.get("id"));
+        answer.put("op", asked.get("op"));
+        answer.put("outcome", "ok");
+        begin();
+        try {
+            perform();
+        } catch (UnsupportedOperationException e) {
+            answer.put("outcome", "unsupported");
+            answer.put("message", e.getMessage());
+        } catch (Throwable e) {
+            end();
+            report(e);
+        }
+        answer.put("t", began.getEpochSecond() + began.getNano() / 1e9);
+        answer.put("elapsed", (end - start) / 1e9);
+        say(answer);
+    }
+
+    /** Called again when everything is prepared, so that only the call itself is measured. */
+    private void begin() {
+        began = Instant.now();
+        start = end = System.nanoTime();
+    }
+
+    /** The first call counts: what comes after it, an exception included, is not the operation. */
+    private void end() {
+        if (end == start) {
+            end = System.nanoTime();
+        }
+    }
+
+    private void report(Throwable error) {
+        answer.put("outcome", "error");
+        answer.put("type", error.getClass().getName());
+        List<Object> chain = new ArrayList<>();
+        for (Throwable e = error; e != null; e = e.getCause()) {
+            chain.add(e.getClass().getName());
+        }
+        answer.put("chain", chain);
+        if (error.getMessage() != null) {
+            answer.put("message", error.getMessage());
+        }
+    }
+
+    private void perform() throws IOException {
+        String op = string("op");
+        switch (op) {
+            case "resolve" -> resolve();
+            case "socket" -> socket();
+            case "bind" -> bind();
+            case "listen" -> listen();
+            case "accept" -> accept();
+            case "connect" -> connect();
+            case "send" -> send();
+            case "recv" -> recv();
+            case "shutdown" -> shutdown();
+            case "close" -> close();
+            case "option" -> option(endpoint(), string("name"), asked.get("value"));
+            case "deadline" -> deadline();
+            default -> throw new UnsupportedOperationException("Java has no operation " + op);
+        }
+    }
+
+    private void resolve() throws IOException {
+        if (asked.get("family") != null) {
+            throw new UnsupportedOperationException("InetAddress cannot be asked for one family");
+        }
+        String name = string("name");
+        begin();
+        InetAddress[] found = InetAddress.getAllByName(name);
+        end();
+        List<Object> addresses = new ArrayList<>();
+        for (InetAddress address : found) {
+            addresses.add(text(address));
+        }
+        answer.put("addresses", addresses);
+    }
+
+    private void socket() throws IOException {
+        if ("dgram".equals(asked.get("type"))) {
+            throw new UnsupportedOperationException("datagrams are not this driver's subject");
+        }
+        begin();
+        sockets.put(string("sock"), Endpoint.client(nio)); // of both families: Java's ordinary socket
+        end();
+    }
+
+    private void bind() throws IOException {
+        Endpoint client = clientWithOptions();
+        begin();
+        client.bind(address(string("address"), integer("port", 0)));
+        end();
+        answer.put("local", pair(client.local()));
+    }
+
+    private void listen() throws IOException {
+        Endpoint server = endpoint();
+        if (server == null) {
+            server = Endpoint.server(nio);
+            sockets.put(string("sock"), server);
+        }
+        options(server);
+        begin();
+        server.listen(address(string("address"), integer("port", 0)), integer("backlog", 0)); // 0: Java's default
+        end();
+        answer.put("local", pair(server.local()));
+    }
+
+    private void accept() throws IOException {
+        Endpoint server = endpoint();
+        int millis = millis("deadline");
+        begin();
+        Endpoint accepted = server.accept(millis);
+        end();
+        sockets.put(string("as"), accepted);
+        answer.put("local", pair(accepted.local()));
+        answer.put("remote", pair(accepted.remote()));
+    }
+
+    private void connect() throws IOException {
+        Endpoint client = clientWithOptions();
+        if (asked.get("local") instanceof List<?> local) {
+            client.bind(address((String) local.get(0), ((Number) local.get(1)).intValue()));
+        }
+        int millis = millis("deadline");
+        begin();
+        client.connect(address(string("address"), integer("port", 0)), millis); // a host name is resolved here
+        end();
+        answer.put("local", pair(client.local()));
+        answer.put("remote", pair(client.remote()));
+    }
+
+    private void send() throws IOException {
+        Endpoint socket = endpoint();
+        String data = string("data");
+        ByteBuffer buffer = data == null
+            ? ByteBuffer.allocate(integer("size", 0))
+            : ByteBuffer.wrap(data.getBytes(StandardCharsets.UTF_8));
+        begin();
+        try {
+            socket.send(buffer);
+            end();
+        } finally {
+            if (!buffer.hasRemaining() || buffer.position() > 0) { // an OutputStream that fails does not say how far it came
+                answer.put("bytes", buffer.position());
+            }
+        }
+    }
+
+    private void recv() throws IOException {
+        Endpoint socket = endpoint();
+        byte[] buffer = new byte[integer("max", 65536)];
+        begin();
+        int n = socket.recv(buffer);
+        end();
+        if (n < 0) {
+            answer.put("outcome", "eof");
+            return;
+        }
+        answer.put("bytes", n);
+        if (n <= 1024) {
+            answer.put("data", new String(buffer, 0, n, StandardCharsets.UTF_8));
+        }
+    }
+
+    private void shutdown() throws IOException {
+        Endpoint socket = endpoint();
+        String how = string("how");
+        begin();
+        if (how.startsWith("rd")) {
+            socket.shutdownInput();
+        }
+        if (how.endsWith("wr")) {
+            socket.shutdownOutput();
+        }
+        end();
+    }
+
+    private void close() throws IOException {
+        Endpoint socket = endpoint();
+        begin();
+        socket.close();
+        end();
+    }
+
+    private void deadline() throws IOException {
+        if (!"recv".equals(asked.get("which"))) {
+            throw new UnsupportedOperationException("Java has no timeout for a write");
+        }
+        endpoint().deadline(millis("seconds"));
+    }
+
+    private Endpoint endpoint() {
+        return sockets.get(string("sock"));
+    }
+
+    private Endpoint clientWithOptions() throws IOException {
+        Endpoint client = endpoint();
+        if (client == null) {
+            client = Endpoint.client(nio);
+            sockets.put(string("sock"), client);
+        }
+        options(client);
+        return client;
+    }
+
+    private void options(Endpoint socket) throws IOException {
+        if (asked.get("options") instanceof Map<?, ?> options) {
+            for (Map.Entry<?, ?> option : options.entrySet()) {
+                option(socket, (String) option.getKey(), option.getValue());
+            }
+        }
+    }
+
+    private static void option(Endpoint socket, String name, Object value) throws IOException {
+        switch (name) {
+            case "linger" -> socket.option(SO_LINGER, integer(value));
+            case "nodelay" -> socket.option(TCP_NODELAY, (Boolean) value);
+            case "reuseaddr" -> socket.option(SO_REUSEADDR, (Boolean) value);
+            case "reuseport" -> socket.option(SO_REUSEPORT, (Boolean) value);
+            case "rcvbuf" -> socket.option(SO_RCVBUF, integer(value));
+            case "sndbuf" -> socket.option(SO_SNDBUF, integer(value));
+            case "keepalive" -> {
+                socket.option(SO_KEEPALIVE, !Boolean.FALSE.equals(value));
+                if (value instanceof Map<?, ?> pace) {
+                    socket.option(TCP_KEEPIDLE, integer(pace.get("idle")));
+                    socket.option(TCP_KEEPINTERVAL, integer(pace.get("interval")));
+                    socket.option(TCP_KEEPCOUNT, integer(pace.get("count")));
+                }
+            }
+            default -> throw new UnsupportedOperationException("Java has no option " + name);
+        }
+    }
+
+    private String string(String key) {
+        return (String) asked.get(key);
+    }
+
+    private static int integer(Object value) {
+        return ((Number) value).intValue();
+    }
+
+    private int integer(String key, int otherwise) {
+        return asked.get(key) == null ? otherwise : integer(asked.get(key));
+    }
+
+    /** Seconds as Java's milliseconds, where 0 is for ever. */
+    private int millis(String key) {
+        return asked.get(key) == null ? 0 : (int) Math.ceil(((Number) asked.get(key)).doubleValue() * 1000);
+    }
+
+    /** Resolves a host name; one that cannot be resolved is refused later, by the connect. */
+    private static SocketAddress address(String host, int port) {
+        return new InetSocketAddress(host, port);
+    }
+
+    private static List<Object> pair(SocketAddress address) {
+        InetSocketAddress inet = (InetSocketAddress) address;
+        List<Object> pair = new ArrayList<>();
+        pair.add(text(inet.getAddress()));
+        pair.add(inet.getPort());
+        return pair;
+    }
+
+    /** Java spells 2001:db8::2 as 2001:db8:0:0:0:0:0:2. */
+    private static String text(InetAddress address) {
+        String text = address.getHostAddress();
+        return text.indexOf(':') < 0 ? text : text.replaceFirst("(^|:)(0(:|$)){2,}", "::");
+    }
+}

@@ -1,0 +1,241 @@
+"""What a scenario says, what a program saw, and the comparison of the two. Pure: no clock, no files, no processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What one operation of a program returned, word for word."""
+
+    op: str
+    """connect, send, recv, close, …"""
+    outcome: str
+    """ok, eof, timeout (the program's own timer, where the language has no error for it), error, unsupported."""
+    elapsed: float
+    """Seconds on the testbed's own clock."""
+    t: float = 0.0
+    """When it began, in seconds since the play's first event."""
+    errno: str | None = None
+    """Name of the errno; None where the runtime hides it."""
+    type: str | None = None
+    """Native class or kind."""
+    chain: tuple[str, ...] = ()
+    """Classes found by unwrapping, outermost first."""
+    message: str | None = None
+    """Verbatim."""
+    bytes: int | None = None
+    data: str | None = None
+    facts: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """What the words of a message may mention: local, remote, name, syscall …"""
+
+    @property
+    def symbol(self) -> str:
+        """The shortest true name of what was seen: ok, eof, timeout, an errno, or the native class."""
+        if self.outcome != "error":
+            return self.outcome
+        return self.errno or self.type or "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What one operation has to return: a symbol, which each runtime's rules put into its own words.
+
+    `result` is `ok`, `eof`, an errno name, or another symbol of `runtimes/README.md` (`DEADLINE`, `CLOSED`, `EAI_NONAME`, …).
+    `within` bounds the operation's seconds with the scenario's own settings, `by_default` with the kernel's defaults;
+    `syscall` names the system call that fails inside the operation, where some runtime's words mention it; `at_once` that the call
+    itself refuses, before anything is sent (Node words that differently from an answer that came later).
+    """
+
+    op: str
+    result: str = "ok"
+    within: Range | None = None
+    by_default: Range | None = None
+    syscall: str | None = None
+    at_once: bool = False
+    bytes: int | None = None
+    data: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deviation:
+    """One runtime (or stack, or variant) that departs from the rule, and why. A departure that stops happening fails too."""
+
+    runtime: str | None = None
+    """Name of the runtime, or None for all of them."""
+    step: int
+    """Which operation, counted from 1."""
+    sees: str
+    """The symbol seen instead; or `unsupported`, or `absent` where the operation never happens."""
+    note: str
+    """Why. Mandatory."""
+    variant: str | None = None
+    stack: str | None = None
+    """How the stack's name begins (`linux-6.1.`, `gvisor`), or None for all of them."""
+    words: Mapping[str, object] = field(default_factory=dict)
+    """Fields of the rule that differ (type, chain, message, errno), where the symbol alone does not say it."""
+
+    def applies(self, runtime: str, variant: str | None, stack: str) -> bool:
+        """Whether it is about this play."""
+        return (
+            self.runtime in (None, runtime)
+            and self.variant in (None, variant)
+            and (self.stack is None or stack.startswith(self.stack))
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One documented way a socket fails; everything about it that is data."""
+
+    title: str
+    spec: str
+    """Link to the document that says so, with its fragment."""
+    expected: Sequence[Expected]
+    variants: Sequence[str] = ()
+    """Further plays of the same story: `ipv6`, or a name the story asks for (`lab.variant`)."""
+    expected_in: Mapping[str, Sequence[Expected]] = field(default_factory=dict)
+    """The sequence of a variant that differs from `expected`."""
+    wire: Sequence[str] = ()
+    """Segments that must be seen, in this order, others between them allowed: `> S` from the client, `< RA` to it."""
+    wire_in: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    never: Sequence[str] = ()
+    """Segments that must not be seen: `< *` is anything to the client."""
+    never_in: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    counters: Mapping[str, int | Range] = field(default_factory=dict)
+    """Kernel counters at the end: `{"server TcpExtTCPAbortOnClose": 1}`; a pair is a range, both ends included."""
+    counters_in: Mapping[str, Mapping[str, int | Range]] = field(default_factory=dict)
+    deviations: Sequence[Deviation] = ()
+    shortened: Mapping[str, int | str] = field(default_factory=dict)
+    """Kernel settings that shorten its timers for a play in real time; left at their defaults in virtual time."""
+    settings: Mapping[str, int | str] = field(default_factory=dict)
+    """Kernel settings that the failure itself needs, on any clock."""
+    observe: str = "client"
+    """Which host's program is under observation; the other one is its peer."""
+    router: bool = False
+    """Whether a third host stands between the two."""
+    virtual_only: bool = False
+    """Whether it makes sense only where the kernel's default timers can be played in full."""
+    null_of: str | None = None
+    """The phase whose null case this is: same story, no fault, everything succeeds."""
+    same_words: Mapping[str, str] = field(default_factory=dict)
+    """Scenarios that give the same words, and the one observation or command that tells them apart."""
+    production: str = ""
+    """Where people meet it."""
+    diagnose: str = ""
+    """The one command that shows it."""
+    cure: str = ""
+    """What really helps."""
+    hides: str = ""
+    """What only hides it."""
+
+    def expected_for(self, variant: str | None) -> Sequence[Expected]:
+        """The sequence a play of this variant has to show."""
+        return self.expected_in.get(variant or "", self.expected)
+
+    def wire_for(self, variant: str | None) -> tuple[Sequence[str], Sequence[str]]:
+        """What must be, and what must not be, on the wire of this variant."""
+        return self.wire_in.get(variant or "", self.wire), self.never_in.get(variant or "", self.never)
+
+    def counters_for(self, variant: str | None) -> Mapping[str, int | Range]:
+        """The kernel counters a play of this variant has to show."""
+        return {**self.counters, **self.counters_in.get(variant or "", {})}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """How one runtime puts one symbol: what a rule of its `runtime.toml` says, with the facts filled in."""
+
+    outcome: str
+    errno: str | None = None
+    type: str | None = None
+    chains: tuple[tuple[str, ...], ...] = ()
+    """More than one where the runtime chooses at random."""
+    message: str | None = None
+
+
+Rules = Callable[[Expected, Observation, Mapping[str, object]], Wording]
+"""(what is expected, what was observed with its facts, fields that override) -> how the runtime puts it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The differences found, and the deviations that were declared and happened."""
+
+    differences: tuple[str, ...]
+    deviations: tuple[Deviation, ...]
+
+    @property
+    def verdict(self) -> str:
+        """match, deviates or differs."""
+        if self.differences:
+            return "differs"
+        return "deviates" if self.deviations else "match"
+
+
+def compare(
+    scenario: Scenario,
+    observed: Sequence[Observation],
+    *,
+    runtime: str,
+    rules: Rules,
+    variant: str | None = None,
+    stack: str = "linux",
+    virtual: bool = False,
+    slow: float = 1.0,
+) -> Comparison:
+    """Compare what was seen with what the scenario says, every field of every step, and report all differences at once.
+
+    `slow` stretches upper bounds of time only. With `virtual` the `by_default` ranges hold instead of `within`.
+    """
+    differences: list[str] = []
+    used: list[Deviation] = []
+    declared = {d.step: d for d in scenario.deviations if d.applies(runtime, variant, stack)}
+    steps: list[tuple[int, Expected, Mapping[str, object]]] = []
+    for number, step in enumerate(scenario.expected_for(variant), start=1):
+        deviation = declared.get(number)
+        if deviation is None:
+            steps.append((number, step, {}))
+            continue
+        used.append(deviation)
+        if deviation.sees == "absent":
+            continue
+        fields: Mapping[str, object] = deviation.words
+        steps.append((number, replace(step, result=deviation.sees, bytes=None, data=None), fields))
+
+    for (number, want, overrides), saw in zip(steps, observed, strict=False):
+        where = f"step {number} ({want.op})"
+        if want.op != saw.op:
+            differences.append(f"{where}: the story performed {saw.op} here")
+            continue
+        differences += [f"{where}: {line}" for line in _step(want, saw, rules(want, saw, overrides))]
+        bounds = want.by_default if virtual else want.within
+        if bounds is not None and not bounds[0] <= saw.elapsed <= bounds[1] * slow:
+            low, high = bounds
+            differences.append(f"{where}: took {saw.elapsed:.3f} s, expected {low:g} to {high * slow:g} s")
+    if len(observed) != len(steps):
+        differences.append(f"{len(steps)} operations expected, {len(observed)} observed")
+    return Comparison(tuple(differences), tuple(used))
+
+
+def _step(want: Expected, saw: Observation, wording: Wording) -> list[str]:
+    """The differences of one step."""
+    found: list[str] = []
+    if saw.outcome != wording.outcome:
+        return [f"{want.result} expected, {saw.symbol} seen" + (f" ({saw.message})" if saw.message else "")]
+    pairs: list[tuple[str, object, object]] = []
+    if wording.outcome == "error":
+        pairs = [("errno", wording.errno, saw.errno), ("type", wording.type, saw.type)]
+        pairs.append(("message", wording.message, saw.message))
+        if saw.chain not in wording.chains:
+            expected = " or ".join(" > ".join(chain) for chain in wording.chains)
+            found.append(f"chain: {expected} expected, {' > '.join(saw.chain)} seen")
+    if want.bytes is not None:
+        pairs.append(("bytes", want.bytes, saw.bytes))
+    if want.data is not None:
+        pairs.append(("data", want.data, saw.data))
+    return [f"{name}: {a!r} expected, {b!r} seen" for name, a, b in pairs if a != b] + found

@@ -1,0 +1,30 @@
+"""A client connects to itself: its local port happens to be the very port it dials.
+
+Nobody listens on a port of the ephemeral range, on this very host. The kernel picks a local port, and when it is the one dialled the SYN
+meets its own socket: a simultaneous open of one socket with itself (RFC 9293, figure 8). connect succeeds, and what is written comes back.
+Here luck is taken out of it: the client asks for the port it dials.
+"""
+
+from faultlab.lab import Lab
+from faultlab.scenario import Expected, Scenario
+
+PORT = 45000
+
+SCENARIO = Scenario(
+    title="A socket connects to itself",
+    spec="https://www.rfc-editor.org/rfc/rfc9293#section-3.5-7",
+    expected=[Expected("connect"), Expected("send", bytes=4), Expected("recv", bytes=4, data="echo")],
+    variants=["ipv6"],
+    wire=["> S", "> SA", "> PA"],
+    production="a client that reconnects in a loop to a service of its own host that is down",
+    diagnose="ss -tn: local and peer address are the same",
+    cure="keep listeners out of ip_local_port_range; compare both addresses after connecting",
+    hides="restarting the client",
+)
+
+
+def test_self_connect(lab: Lab) -> None:
+    """Connect to a port of our own from that port."""
+    conn = lab.client.connect(PORT, address=lab.client.address, local=(lab.client.address, PORT))
+    conn.send(b"echo")
+    conn.recv()

@@ -1,0 +1,34 @@
+"""The peer has closed, the first write is accepted, the second one says broken pipe, and reading says end of stream.
+
+A FIN says only that the peer sends no more, so the first write goes out. The peer's socket is gone, its kernel answers with a RST. It
+meets a socket in CLOSE_WAIT, where tcp_reset notes EPIPE and not ECONNRESET. So the second write says broken pipe, and a read never
+learns of the RST: it says end of stream.
+"""
+
+from faultlab.lab import Lab
+from faultlab.scenario import Expected, Scenario
+
+SCENARIO = Scenario(
+    title="Writing to a peer that has closed",
+    spec="https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.1",
+    expected=[Expected("connect"), Expected("send", bytes=5), Expected("send", "EPIPE"), Expected("recv", "eof")],
+    variants=["ipv6"],
+    wire=["> S", "< SA", "< FA", "> PA", "< R"],
+    never=["> R*"],
+    same_words={"write-after-shutdown": "ss: there the own FIN is the first one; strace shows the program's shutdown"},
+    production="a kept-alive connection that the server closed in the moment the next request was written",
+    diagnose="ss -tan state close-wait; tcpdump: the FIN before the data, the RST after it",
+    cure="read before writing; repeat the request on a new connection where that is safe",
+    hides="ignoring SIGPIPE and errors of write",
+)
+
+
+def test_write_close_wait(lab: Lab) -> None:
+    """The peer closes; write twice, then read."""
+    conn, peer = lab.connected()
+    peer.close()
+    conn.until("CLOSE_WAIT")
+    conn.send(b"first")
+    conn.until("CLOSE")
+    conn.send(b"second")
+    conn.recv()

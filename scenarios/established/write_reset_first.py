@@ -1,0 +1,34 @@
+"""A RST came while nothing was being read or written, and the first to notice is a write.
+
+Whichever call comes first is handed the error: here the write gets ECONNRESET (sk_stream_error takes sk_err before it says EPIPE). The
+read after it says end of stream, so a reader beside it logs a clean end; the next write says broken pipe.
+"""
+
+from faultlab.lab import Lab
+from faultlab.scenario import Expected, Scenario
+
+SCENARIO = Scenario(
+    title="Reset noticed by a write",
+    spec="https://www.rfc-editor.org/rfc/rfc9293#section-3.10.7.4",
+    expected=[Expected("connect"), Expected("send", "ECONNRESET"), Expected("recv", "eof"), Expected("send", "EPIPE")],
+    variants=["ipv6"],
+    wire=["> S", "< SA", "> A", "< RA"],
+    never=["> R*", "> PA"],
+    counters={"client TcpEstabResets": 1},
+    same_words={"read-reset": "the operation: there a read was first, and got it"},
+    production="a load balancer that resets pooled connections it has forgotten",
+    diagnose="tcpdump: the RST is earlier than the write",
+    cure="look at the read side of a pooled connection before using it; a pool's idle time shorter than the peer's",
+    hides="catching EPIPE only",
+)
+
+
+def test_write_reset_first(lab: Lab) -> None:
+    """The peer resets; write first, then read, then write."""
+    conn, peer = lab.connected()
+    peer.option("linger", 0)
+    peer.close()
+    conn.until("CLOSE")
+    conn.send(b"first")
+    conn.recv()
+    conn.send(b"second")
