@@ -44,6 +44,7 @@ STATES = (
     "", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE",
     "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING", "NEW_SYN_RECV",
 )  # fmt: skip
+IFF_RUNNING = 0x40
 MESSAGE_MAX = 1 << 20
 TICK = 0.002  # how often a state that no packet announces (a timer's, a local call's) is looked at again
 
@@ -129,6 +130,9 @@ class Agent:
     @contextlib.contextmanager
     def _inside(self, netns: int) -> Iterator[None]:
         """Run the block in another network namespace; sockets made there stay there."""
+        if os.path.sameopenfile(netns, self.home):  # an adopted one: nothing to change, and nothing that needs a privilege
+            yield
+            return
         _check(libc.setns(netns, CLONE_NEWNET), "setns")
         try:
             yield
@@ -144,7 +148,7 @@ class Agent:
                 _check(libc.unshare(CLONE_NEWNET), "unshare")
                 try:
                     netns = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-                    self._adopt(name, netns, wish["sysctls"], wish["capture"])
+                    self._adopt(name, netns, wish["sysctls"], wish["capture"]).ip.link("set", index=1, state="up")
                 finally:
                     _check(libc.setns(self.home, CLONE_NEWNET), "setns")
             for number, link in enumerate(links):
@@ -185,7 +189,6 @@ class Agent:
             tap.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
             host.packet = tap
             self.selector.register(tap, selectors.EVENT_READ, host)
-        ip.link("set", index=1, state="up")
         return host
 
     def _link(self, number: int, link: dict[str, Any]) -> None:
@@ -208,6 +211,7 @@ class Agent:
                 # flags: IFA_F_NODAD; with duplicate address detection the address is unusable for a second
                 host.ip.addr("add", index=index, address=ip, prefixlen=int(length), flags=0x02 if ":" in ip else 0)
             host.ip.link("set", index=index, state="up")
+        self._running(first, _index(first, end_a["name"]))
         # Neighbour discovery answers only when a work queue has joined the multicast group, up to a second after the address was
         # given (addrconf_dad_work); ARP answers at once. So IPv6 neighbours are told about each other.
         for host, end, other in ((first, end_a, end_b), (second, end_b, end_a)):
@@ -215,6 +219,20 @@ class Agent:
                 if ":" in address:
                     index = _index(host, end["name"])
                     host.ip.neigh("add", dst=address.partition("/")[0], lladdr=other["mac"], ifindex=index, state=0x80)
+
+    @staticmethod
+    def _running(host: HostState, index: int) -> None:
+        """Wait until an interface can send.
+
+        The end that came up first learns of its carrier by a work queue (linkwatch_event); until that has given it a queueing
+        discipline (dev_activate) it throws away what it should send, and the first SYN would be late by a second.
+        """
+        end = time.monotonic() + 5
+        while not host.ip.get_links(index)[0]["flags"] & IFF_RUNNING:
+            if time.monotonic() > end:
+                raise Refused(f"the interface of {host.name} has no carrier after 5 s")
+        # The flag is set first, the rest follows under the same lock, which this no-op has to wait for.
+        host.ip.link("set", index=index, state="up")
 
     def do_teardown(self) -> None:
         """Kill the programs, close everything, let the namespaces go, forget what was seen."""
@@ -234,7 +252,9 @@ class Agent:
 
     # ---- programs --------------------------------------------------------------------------------------------------
 
-    def do_spawn(self, host: str, name: str, argv: list[str], env: dict[str, str] | None = None, limits: dict[str, int] | None = None) -> int:
+    def do_spawn(
+        self, host: str, name: str, argv: list[str], env: dict[str, str] | None = None, limits: dict[str, int] | None = None
+    ) -> int:
         """Start a program at a host, in a session of its own; its lines come as events."""
         with self._inside(self.hosts[host].netns):
             popen = subprocess.Popen(
@@ -352,10 +372,8 @@ class Agent:
             return
         stream = popen.stdout if fd == popen.stdout.fileno() else popen.stderr
         try:
-            chunk = stream.read(1 << 20)
-        except OSError:
-            chunk = b""
-        if chunk is None:
+            chunk = os.read(stream.fileno(), 1 << 20)
+        except BlockingIOError:
             return
         if not chunk:
             self.selector.unregister(stream)

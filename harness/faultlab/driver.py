@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,7 +57,7 @@ class DriverSession:
             given = answer.get("id")
             if not isinstance(given, int) or given not in self.asked:
                 raise DriverBabbled(f"{self._who()} answered request {given!r}, which was not asked")
-            if answer.get("outcome") not in ("ok", "eof", "timeout", "error", "unsupported"):
+            if answer.get("outcome") not in ("ok", "eof", "timeout", "error", "unsupported") or not _well_formed(answer):
                 raise DriverBabbled(f"{self._who()} answered {self.asked[given]} with {str(answer)[:200]}")
             del self.asked[given]
             self.answers[given] = answer
@@ -76,7 +77,7 @@ class DriverSession:
     def _parse(self, line: str) -> dict[str, Any]:
         try:
             answer = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
             raise DriverBabbled(f"{self._who()} said {line[:200]!r}")
@@ -88,3 +89,18 @@ class DriverSession:
             how = f"by signal {-status}" if status < 0 else f"with status {status}"
             said = f": {words.strip()[-1000:]}" if words.strip() else ""
             raise DriverCrashed(f"{self._who()} ended {how}{said}")
+
+
+def _well_formed(answer: Mapping[str, Any]) -> bool:
+    """Whether the fields are of the kinds that `runtimes/README.md` gives them."""
+    kinds: tuple[tuple[type | tuple[type, ...], tuple[str, ...]], ...] = (
+        ((int, float), ("t", "elapsed")), ((int, str), ("errno",)), (int, ("bytes",)), (str, ("type", "message", "data")),
+        (list, ("chain", "local", "remote", "addresses")),
+    )  # fmt: skip
+    given = {name: value for name, value in answer.items() if value is not None}
+    return (
+        all(isinstance(given[name], kind) for kind, names in kinds for name in names if name in given)
+        and all(math.isfinite(given.get(name, 0)) for name in ("t", "elapsed"))
+        and all(isinstance(part, str) for part in given.get("chain", ()))
+        and all(len(given[end]) == 2 for end in ("local", "remote") if end in given)
+    )

@@ -1,8 +1,12 @@
-"""Errno names, numbers and words. The words are data (`errnos.toml`), the numbers the operating system's own."""
+"""Names, numbers and words of errnos and of the resolver's EAI codes.
+
+The words are data (`errnos.toml`), the numbers the operating system's own.
+"""
 
 from __future__ import annotations
 
 import errno
+import socket
 import tomllib
 from functools import cache
 from importlib.resources import files
@@ -28,4 +32,4 @@ def name_of(number: int | str | None) -> str | None:
 
 def number_of(name: str) -> int:
     """The errno's number on this system; 0 where it has none."""
-    return int(getattr(errno, name, 0))
+    return int(getattr(errno, name, 0) or getattr(socket, name, 0))

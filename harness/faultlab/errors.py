@@ -1,24 +1,24 @@
 """Errors of the lab itself; what a program under observation reports is never one of these.
 
-    LabError                   something is wrong with the lab, not with the program      -> error, exit 3
-      Unavailable              this machine cannot do it; carries the remedy               -> skipped
-        BackendUnavailable       no testbed of this kind here
-        RuntimeUnavailable       no toolchain, or it cannot build the driver
-      Unsupported              the runtime has no such operation                           -> skipped, shown as a gap
-      FaultNotObserved         the fault was applied and left no trace                     -> error
-      WireMismatch             the capture or a counter contradicts what the scenario says -> error
-      WaitTimedOut             an awaited event did not come in time                       -> error
-      PeerFailed               an operation of the peer, which has to succeed, failed      -> error
-      ForbiddenTarget          an address outside the lab's own ranges                     -> error
-      AgentError               the agent at a host broke the conversation                  -> error
-      DriverError              a driver broke the protocol                                 -> error
-        DriverNotReady           it never said it was ready
-        DriverHung               it did not answer in time
-        DriverCrashed            it ended, with its status and last words
-        DriverBabbled            it said something that is not an answer
-      ScenarioError            a scenario file breaks a rule of the catalogue              -> error
-      RecordError              a record cannot be read as one                              -> exit 3
-    Disagreement               the program saw something else than the catalogue says      -> failed, exit 1
+LabError                   something is wrong with the lab, not with the program      -> error, exit 3
+  Unavailable              this machine cannot do it; carries the remedy               -> skipped
+    BackendUnavailable       no testbed of this kind here
+    RuntimeUnavailable       no toolchain, or it cannot build the driver
+  Unsupported              the runtime has no such operation                           -> skipped, shown as a gap
+  FaultNotObserved         the fault was applied and left no trace                     -> error
+  WireMismatch             the capture or a counter contradicts what the scenario says -> error
+  WaitTimedOut             an awaited event did not come in time                       -> error
+  PeerFailed               an operation of the peer, which has to succeed, failed      -> error
+  ForbiddenTarget          an address outside the lab's own ranges                     -> error
+  AgentError               the agent at a host broke the conversation                  -> error
+  DriverError              a driver broke the protocol                                 -> error
+    DriverNotReady           it never said it was ready
+    DriverHung               it did not answer in time
+    DriverCrashed            it ended, with its status and last words
+    DriverBabbled            it said something that is not an answer
+  ScenarioError            a scenario file breaks a rule of the catalogue              -> error
+  RecordError              a record cannot be read as one                              -> exit 3
+Disagreement               the program saw something else than the catalogue says      -> failed, exit 1
 """
 
 from collections.abc import Sequence

@@ -166,7 +166,9 @@ class Side:
         """Connect to the peer, or to another address of the lab; whether it worked is noted."""
         return self.dial(self.name(), port, address, deadline=deadline, local=local, options=options, **more)[0]
 
-    def dial(self, sock: str, port: int | None, address: str | None, *, local: Endpoint | None = None, **more: Any) -> tuple[Handle, Observation]:
+    def dial(
+        self, sock: str, port: int | None, address: str | None, *, local: Endpoint | None = None, **more: Any
+    ) -> tuple[Handle, Observation]:
         """Connect a socket of that name."""
         target, facts = self._target(port, address, local)
         local_list = list(local) if local else None
@@ -174,7 +176,9 @@ class Side:
         handle = Handle(self, sock, _endpoint(seen, "local") or local, _endpoint(seen, "remote") or target)
         return handle, seen
 
-    def start_connect(self, port: int | None = None, *, address: str | None = None, local: Endpoint | None = None, **more: Any) -> tuple[Handle, Pending]:
+    def start_connect(
+        self, port: int | None = None, *, address: str | None = None, local: Endpoint | None = None, **more: Any
+    ) -> tuple[Handle, Pending]:
         """Start to connect and go on with the story."""
         target, facts = self._target(port, address, local)
         handle = Handle(self, self.name(), local, target)
@@ -203,8 +207,8 @@ class Side:
         local = (self.address if address is None else address, PORT if port is None else port)
         refuse_foreign(local[0])
         sock = self.name()
-        self.perform("listen", _facts(local, None), sock=sock, address=local[0], port=local[1], backlog=backlog, **more)
-        self._listener = Handle(self, sock, local)
+        seen = self.perform("listen", _facts(local, None), sock=sock, address=local[0], port=local[1], backlog=backlog, **more)
+        self._listener = Handle(self, sock, local if local[1] else _endpoint(seen, "local"))  # port 0: the kernel picks one
         return self._listener
 
     def bind(self, port: int | None = None, *, address: str | None = None, sock: str | None = None, **more: Any) -> Handle:
@@ -286,7 +290,7 @@ class Side:
         outcome = answer["outcome"]
         known = {**facts}
         for end in ("local", "remote"):  # what the socket really got, where it was not known before
-            if end in answer and answer[end]:
+            if answer.get(end):
                 known |= _end_facts(end, (answer[end][0], answer[end][1]))
         seen = Observation(
             op=op, outcome=outcome, elapsed=float(answer.get("elapsed", 0.0)), t=float(answer.get("t", 0.0)),
@@ -296,7 +300,8 @@ class Side:
         if outcome == "unsupported":
             if self.observed:
                 self.lab.gap(self._asked[number], seen)
-            raise Unsupported(f"{self.driver.runtime} cannot {op}: {seen.message}")
+                raise Unsupported(f"{self.driver.runtime} cannot {op}: {seen.message}")
+            raise PeerFailed(f"the peer's {op} is beyond its language: {seen.message}")
         self.observations.append(seen)
         if op in ("connect", "listen") and outcome != "ok":
             self.failed.add(self._socks[number])
@@ -308,7 +313,14 @@ class Side:
 class Lab:
     """What a story has in its hands."""
 
-    def __init__(self, bed: RemoteTestbed, scenario: Scenario, drivers: Mapping[str, DriverSession], variant: str | None, gap: Callable[[frozenset[str], Observation], None]) -> None:
+    def __init__(
+        self,
+        bed: RemoteTestbed,
+        scenario: Scenario,
+        drivers: Mapping[str, DriverSession],
+        variant: str | None,
+        gap: Callable[[frozenset[str], Observation], None],
+    ) -> None:
         self.bed, self.scenario, self.variant, self.gap = bed, scenario, variant, gap
         self.family = bed.family
         sides = {name: Side(self, bed.host(name), drivers[name], scenario.observe == name) for name in ("client", "server")}

@@ -13,7 +13,7 @@ from faultlab import wire
 from faultlab.backends import BACKENDS
 from faultlab.catalogue import Entry
 from faultlab.driver import DriverSession
-from faultlab.errors import Disagreement, LabError, Unavailable, Unsupported, WireMismatch
+from faultlab.errors import Disagreement, DriverHung, LabError, PeerFailed, Unavailable, Unsupported, WaitTimedOut, WireMismatch
 from faultlab.lab import Lab
 from faultlab.runtimes import Driver, Runtime, all_runtimes
 from faultlab.scenario import Observation, compare
@@ -147,7 +147,7 @@ class Player:
             play.verdict, play.reason, problem = "unsupported", str(e), e
         except Unavailable as e:
             play.verdict, play.reason, problem = "unavailable", str(e), e
-        except LabError as e:
+        except Exception as e:  # a LabError, or a mistake in a story
             play.verdict, play.reason, problem = "lab-error", f"{type(e).__name__}: {e}", e
         play.elapsed = time.monotonic() - began
         return play, problem
@@ -172,6 +172,7 @@ class Player:
                 drivers[host] = DriverSession(bed, program, which[0].name)
             for session in drivers.values():
                 session.ready()
+            play.runtime_version = str(drivers[scenario.observe].ready().get("version", driver.version))
             clock = bed.wait(0.0)
 
             def gap(asked: frozenset[str], seen: Observation) -> None:
@@ -180,8 +181,11 @@ class Player:
                     raise LabError(f"{said}, but its runtime.toml names none of {', '.join(sorted(asked))}")
 
             lab = Lab(bed, scenario, drivers, variant, gap)
+            broken_off: Exception | None = None
             try:
                 entry.story(lab)
+            except (WaitTimedOut, PeerFailed, DriverHung, AssertionError) as e:
+                broken_off = e
             finally:
                 play.observations = lab.observed.observations
                 play.peer = (lab.server if lab.observed is lab.client else lab.client).observations
@@ -189,7 +193,7 @@ class Player:
                     now = bed.wait(0.0)
                     play.virtual_elapsed = now - clock if bed.virtual else None
                     self._gather(lab, play)
-            self._judge(lab, entry, runtime, variant, play)
+            self._judge(lab, entry, runtime, variant, play, broken_off)
 
     def _gather(self, lab: Lab, play: Play) -> None:
         """Evidence: segments, counters and what the faults say, on one clock that starts with the play's first event."""
@@ -208,15 +212,20 @@ class Player:
         if lost:
             raise LabError(f"the capture lost {lost} packets, so it proves nothing")
 
-    def _judge(self, lab: Lab, entry: Entry, runtime: Runtime, variant: str | None, play: Play) -> None:
+    def _judge(self, lab: Lab, entry: Entry, runtime: Runtime, variant: str | None, play: Play, broken_off: Exception | None) -> None:
+        """Compare. A story that was broken off is to blame on what the program saw before, if that was something else already."""
         scenario = entry.scenario
         found = compare(
             scenario, play.observations, runtime=runtime.name, rules=runtime.wording, variant=variant,
             stack=play.stack or "", virtual=lab.bed.virtual, slow=self.slow,
+            partial=broken_off is not None,
         )  # fmt: skip
+        if broken_off is not None and not found.differences:
+            raise broken_off
         play.verdict, play.notes = found.verdict, [d.note for d in found.deviations]
         if found.differences:
-            raise Disagreement(found.differences, "\n".join(_line(o) for o in play.observations))
+            differences = [*found.differences, *([f"so the story was broken off: {broken_off}"] if broken_off else [])]
+            raise Disagreement(differences, "\n".join(_line(o) for o in play.observations)) from broken_off
         must, never = scenario.wire_for(variant)
         problems = wire.check(must, never, play.segments)
         problems += counter_problems(scenario.counters_for(variant), play.evidence["counters"])

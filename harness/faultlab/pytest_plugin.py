@@ -16,6 +16,7 @@ import pytest
 
 from faultlab import catalogue
 from faultlab.backends import BACKENDS
+from faultlab.catalogue import Entry
 from faultlab.errors import Disagreement, LabError, ScenarioError, Unavailable, Unsupported
 from faultlab.play import Player, backend_named
 from faultlab.record import RecordWriter, header
@@ -80,7 +81,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for backend in backends:
             for runtime in runtimes:
                 for variant in (None, *entry.scenario.variants):
-                    parts = [runtime, variant, backend if len(backends) > 1 else None, str(number) if config.getoption("repeat") > 1 else None]
+                    parts = [
+                        runtime,
+                        variant,
+                        backend if len(backends) > 1 else None,
+                        str(number) if config.getoption("repeat") > 1 else None,
+                    ]
                     plays.append(pytest.param((entry, runtime, backend, variant), id="-".join(p for p in parts if p)))
     metafunc.fixturenames.append("_play")
     metafunc.parametrize("_play", plays)
@@ -90,7 +96,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Play instead of calling the story with a fixture's value."""
     if not is_scenario(pyfuncitem.module):
         return None
-    entry, runtime, backend, variant = pyfuncitem.callspec.params["_play"]
+    which: tuple[Entry, str, str, str | None] = pyfuncitem.callspec.params["_play"]  # type: ignore[assignment]
+    entry, runtime, backend, variant = which
     config = pyfuncitem.config
     if PLAYER not in config.stash:
         worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
@@ -118,6 +125,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             report.longrepr = f"{item.name}: the program saw something else than the catalogue says\n{error}"
         elif isinstance(error, LabError):
             report.longrepr = f"{item.name}: {type(error).__name__}: {error}"
+        if isinstance(error, Exception) and not isinstance(error, Disagreement):  # an error of the lab, or a mistake in a story
             report.user_properties.append(("faultlab-lab-error", True))
     return report
 

@@ -51,7 +51,7 @@ class RecordWriter:
     """Writes a record line by line, so that an interrupted run has everything it played."""
 
     def __init__(self, path: Path, head: Mapping[str, Any]) -> None:
-        self._file: IO[str] | None = path.open("w", encoding="utf-8")
+        self._file: IO[str] | None = path.open("w", encoding="utf-8", errors="backslashreplace")
         self._counts: dict[str, int] = {}
         self._line(head)
 

@@ -41,8 +41,10 @@ class Channel:
             while payload:
                 payload = payload[os.write(self._in, payload) :]
             answer = self.read(within)
-        except BaseException:
+        except BaseException as e:
             self.broken = True  # an answer may be on its way: this channel cannot be used for another request
+            if isinstance(e, BrokenPipeError):
+                raise AgentError(f"{self.name}: the agent ended{self._last_words()}") from e
             raise
         if answer.get("id") != self._id:
             self.broken = True
@@ -208,7 +210,9 @@ class RemoteTestbed:
         """Every packet the lab has put on the wire itself."""
         return frozenset(raw for host in self.hosts.values() for raw in host.forged)
 
-    def spawn(self, host: str, name: str, argv: Sequence[str], env: Mapping[str, str], limits: Mapping[str, int] | None = None) -> RemoteProgram:
+    def spawn(
+        self, host: str, name: str, argv: Sequence[str], env: Mapping[str, str], limits: Mapping[str, int] | None = None
+    ) -> RemoteProgram:
         """Start a program at a host."""
         channel = self.hosts[host].channel
         channel.ask("spawn", host=host, name=name, argv=list(argv), env=dict(env), limits=dict(limits or {}))

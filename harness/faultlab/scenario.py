@@ -81,11 +81,7 @@ class Deviation:
 
     def applies(self, runtime: str, variant: str | None, stack: str) -> bool:
         """Whether it is about this play."""
-        return (
-            self.runtime in (None, runtime)
-            and self.variant in (None, variant)
-            and (self.stack is None or stack.startswith(self.stack))
-        )
+        return self.runtime in (None, runtime) and self.variant in (None, variant) and (self.stack is None or stack.startswith(self.stack))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,10 +183,12 @@ def compare(
     stack: str = "linux",
     virtual: bool = False,
     slow: float = 1.0,
+    partial: bool = False,
 ) -> Comparison:
     """Compare what was seen with what the scenario says, every field of every step, and report all differences at once.
 
     `slow` stretches upper bounds of time only. With `virtual` the `by_default` ranges hold instead of `within`.
+    A `partial` play is one that was broken off: only what happened is compared.
     """
     differences: list[str] = []
     used: list[Deviation] = []
@@ -217,7 +215,7 @@ def compare(
         if bounds is not None and not bounds[0] <= saw.elapsed <= bounds[1] * slow:
             low, high = bounds
             differences.append(f"{where}: took {saw.elapsed:.3f} s, expected {low:g} to {high * slow:g} s")
-    if len(observed) != len(steps):
+    if len(observed) > len(steps) or len(observed) < len(steps) and not partial:
         differences.append(f"{len(steps)} operations expected, {len(observed)} observed")
     return Comparison(tuple(differences), tuple(used))
 

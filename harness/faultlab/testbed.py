@@ -107,23 +107,33 @@ class Host(Protocol):
     """One end of the wire, reached only through the pipe of its agent."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """client, server or router."""
+
     def address(self, family: int) -> str:
         """Its address; family is 4 or 6."""
+
     def run(self, *argv: str, stdin: str | None = None) -> Finished:
         """Run a command to its end; raise AgentError when it cannot be run or fails."""
+
     def inject(self, packet: bytes) -> None:
         """Put an IP packet on the wire, past the host's own stack and packet filter."""
+
     def sockets(self, family: int) -> Sequence[Mapping[str, Any]]:
         """Its TCP sockets with state, addresses and queues."""
+
     def counters(self) -> Mapping[str, int]:
         """Its SNMP counters that are not zero, named as nstat names them."""
+
     def sysctl(self, name: str, value: int | str | None = None) -> str:
         """Read a setting, set it where a value is given; the old one comes back."""
+
     def route(self, verb: str, dst: str, **wish: str) -> None:
         """Add or delete a route."""
+
     def lookup(self, dst: str) -> Mapping[str, Any]:
         """Which route the kernel would take; `errno` where it has none."""
+
     def link(self, **wish: Any) -> None:
         """Change its interface towards the peer."""
 
@@ -133,6 +143,7 @@ class Program(Protocol):
 
     def tell(self, line: str) -> None:
         """Write a line to its standard input."""
+
     def signal(self, number: int) -> None:
         """Send it a signal."""
 
@@ -143,15 +154,22 @@ class Testbed(Protocol):
     @property
     def stack(self) -> str:
         """The network stack's name and version: `linux-6.18.44`."""
+
     @property
     def virtual(self) -> bool:
         """Whether its clock is virtual."""
+
     @property
-    def family(self) -> int: ...
-    def host(self, name: str) -> Host: ...
+    def family(self) -> int:
+        """4 or 6: the addresses that this play is about."""
+
+    def host(self, name: str) -> Host:
+        """The host of that name."""
+
     @property
     def packets(self) -> Sequence[Packet]:
         """Everything captured so far, in order."""
+
     def watching(self, watcher: Callable[[Packet], None]) -> AbstractContextManager[None]:
         """Call the watcher for each packet as it is seen, while the block lasts."""
 
@@ -163,6 +181,7 @@ class Backend(Protocol):
 
     def check(self) -> None:
         """Raise BackendUnavailable when this machine cannot build a testbed."""
+
     def testbed(self, plan: Plan) -> AbstractContextManager[Any]:
         """Build a testbed and undo all of it on exit, even a half-built one."""
 

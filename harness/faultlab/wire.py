@@ -163,7 +163,7 @@ def segments(packets: Sequence[Packet], names: Mapping[str, str], start: float, 
 def fits(pattern: str, segment: Segment) -> bool:
     """Whether a segment is what one item of the notation says."""
     direction, _, what = pattern.partition(" ")
-    if direction == ">" and segment.sender != "client" or direction == "<" and segment.receiver != "client":
+    if (direction == ">" and segment.sender != "client") or (direction == "<" and segment.receiver != "client"):
         return False
     if what == "*":
         return segment.proto != "arp"

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
+from faultlab import identity
 from faultlab.errors import AgentError, BackendUnavailable
 from faultlab.remote import Channel, RemoteTestbed, built, interrupt_safe_popen
 from faultlab.testbed import Plan
@@ -52,7 +53,9 @@ class Netns:
             self.close()
         if self._channel is None:
             argv = [sys.executable, "-m", "faultlab.agent", "--sandbox"]
-            process = interrupt_safe_popen(argv, env={**os.environ, "PATH": _path()}, start_new_session=True)
+            process = interrupt_safe_popen(
+                argv, env={**os.environ, "PATH": _path(), identity.VARIABLE: identity.own()}, start_new_session=True
+            )
             channel = Channel(process, "netns agent")
             try:
                 hello = channel.read(30)

@@ -33,7 +33,9 @@ class FilterVerdict:
         host = bed.host(self.at)
         tool = "iptables" if bed.family == 4 else "ip6tables"
         evidence: dict[str, Any] = {"rule": f"{self.chain} {self.match} -j {self.target}"}
-        host.run(f"{tool}-restore", "--noflush", stdin=self._table("-I", ":faultlab - [0:0]\n", f"-A faultlab {self.match} -j {self.target}\n"))
+        host.run(
+            f"{tool}-restore", "--noflush", stdin=self._table("-I", ":faultlab - [0:0]\n", f"-A faultlab {self.match} -j {self.target}\n")
+        )
         try:
             yield evidence
             evidence["packets"] = self._packets(host.run(f"{tool}-save", "-c", "-t", "filter").stdout)

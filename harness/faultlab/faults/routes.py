@@ -30,7 +30,7 @@ class BadRoute:
         evidence: dict[str, Any] = {"kind": self.kind}
         if self.kind == "none":
             wanted, undo = errno.ENETUNREACH, ("add",)
-            network = ("198.51.100.0/24" if bed.family == 4 else "2001:db8::/64")
+            network = "198.51.100.0/24" if bed.family == 4 else "2001:db8::/64"
             host.route("del", network, scope="nowhere")
         else:
             wanted, undo = SAYS[self.kind], ("del",)

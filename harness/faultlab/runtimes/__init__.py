@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from faultlab import errnos
+from faultlab import errnos, identity
 from faultlab.errors import LabError, RuntimeUnavailable
 from faultlab.scenario import Expected, Observation, Wording
 
@@ -104,8 +103,11 @@ class Runtime:
     def _build(self, tools: Mapping[str, str], out: Path) -> None:
         """Build beside the final place and move there, so that two workers at once do no harm."""
         out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as made:
-            places = {**tools, "out": made, "src": str(self.folder)}
+        identity.remove_half_built(out.parent)
+        made = out.parent / f".{out.name}.{identity.own()}"
+        made.mkdir(exist_ok=True)
+        try:
+            places = {**tools, "out": str(made), "src": str(self.folder)}
             build = self.config.get("build", {})
             # Toolchains keep caches of their own: inside the folder that goes away, so that nothing else is left at home.
             env = {**os.environ, "GOCACHE": f"{made}/.cache", "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false", "LC_ALL": "C"}
@@ -117,12 +119,11 @@ class Runtime:
             Path(made, "built.json").write_text(json.dumps({"version": version}), encoding="utf-8")
             try:
                 os.rename(made, out)
-            except OSError:
+            except OSError:  # another worker was first
                 if not (out / "built.json").exists():
                     raise
-            else:
-                os.mkdir(made)  # for the temporary folder's own end
-            out.chmod(0o755)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
 
     def _step(self, argv: Sequence[str], env: Mapping[str, str]) -> None:
         try:
@@ -181,9 +182,10 @@ class Runtime:
         chain = fields.get("chain", ())
         chains = tuple(tuple(c) for c in chain) if chain and isinstance(chain[0], (list, tuple)) else (tuple(chain),)
         message = fields.get("message")
+        name = str(errno or symbol)
         if message is not None:
             facts |= {
-                "errno": symbol, "number": str(errnos.number_of(symbol)), "words": self.words().get(symbol, symbol),
+                "errno": name, "number": str(errnos.number_of(name)), "words": self.words().get(name, name),
                 "op": want.op, "syscall": want.syscall or {"listen": "bind"}.get(want.op, want.op),
             }  # fmt: skip
             try:

@@ -128,15 +128,20 @@ class Connection {
     if (this.patience > 0) this.setTimeout(this.patience);
   }
 
-  send(data) {
+  /** What the callback of a write or an end is given, or 'timeout' where that comes first. */
+  written(call, answer) {
     this.arm();
     return new Promise((resolve) => {
       this.writing.add(resolve);
-      this.write(data, (error) => {
+      call((error) => {
         this.writing.delete(resolve);
-        resolve(error ? failure(error) : { ...OK, bytes: data.length });
+        resolve(error ? failure(error) : answer);
       });
     });
+  }
+
+  send(data) {
+    return this.written((done) => this.write(data, done), { ...OK, bytes: data.length });
   }
 
   async recv(max) {
@@ -152,9 +157,10 @@ class Connection {
 
   shutdown(how) {
     if (how !== 'wr') throw new Unsupported('a net.Socket can end() its writing side only');
-    return new Promise((resolve) => {
-      this.socket.end((error) => resolve(error ? failure(error) : OK));
-    });
+    return this.written((done) => {
+      this.socket.end(done);
+      if (this.socket.destroyed) setImmediate(done); // Node drops the callback where the program itself destroyed the socket
+    }, OK);
   }
 
   close() {
@@ -172,8 +178,9 @@ class Connection {
   option(name, value) {
     if (name === 'nodelay') {
       this.socket.setNoDelay(value);
-    } else if (name === 'keepalive' && (typeof value === 'boolean' || Object.keys(value).join() === 'idle')) {
-      this.socket.setKeepAlive(value !== false, (value.idle ?? 0) * 1000);
+    } else if (name === 'keepalive' && (value.interval === undefined || this.socket.setKeepAlive.length === 4)) {
+      const { idle = 0, interval, count } = value; // of true and false: nothing
+      this.socket.setKeepAlive(value !== false, idle * 1000, interval && interval * 1000, count); // the last two: Node 24
     } else if (name === 'linger' && value <= 0) {
       this.linger = value; // no SO_LINGER in Node, but resetAndDestroy() does what linger 0 is used for
     } else {

@@ -1,28 +1,20 @@
 """The Python driver: performs the socket operations it reads from stdin, reports what came back on stdout.
 
-The conversation is described in ../README.md. Every play starts one, so it imports next to nothing: `_json` holds the C
-scanner and encoder of `json`, whose own import (it brings in `re`) takes as long as half of all the rest; and what only
-some plays need is imported there.
+The conversation is described in ../README.md. Every play starts one, so what only some plays need is imported there.
 """
 
 from __future__ import annotations
 
-import _json
+import json
 import socket
 import sys
 import time
-from types import SimpleNamespace
 
 TYPE_CHECKING = False  # typing's constant, without typing
 if TYPE_CHECKING:
     from typing import Any
 
     Fields = dict[str, Any]
-
-NO_HOOKS = {"object_hook": None, "object_pairs_hook": None}
-NUMBERS = {"parse_float": float, "parse_int": int, "parse_constant": float}
-decode = _json.make_scanner(SimpleNamespace(strict=True, **NO_HOOKS, **NUMBERS))  # type: ignore[arg-type]  # any will do
-encode = _json.make_encoder(None, repr, _json.encode_basestring_ascii, None, ": ", ", ", False, False, False)
 
 PLAIN_OPTIONS = {
     "user_timeout": (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT),
@@ -335,7 +327,7 @@ def serve(request: Fields) -> None:
 
 def say(answer: Fields) -> None:
     """One line, in one call, so that answers of threads do not mix."""
-    sys.stdout.write("".join(encode(answer, 0)) + "\n")
+    sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()
 
 
@@ -343,7 +335,7 @@ def main() -> None:
     """Serve until stdin ends; whatever still runs in the background ends with the program."""
     say({"v": 1, "event": "ready", "runtime": "python", "version": sys.version.split()[0]})
     for line in sys.stdin.buffer:
-        request, _ = decode(line.decode(), 0)
+        request = json.loads(line)
         if request.get("background"):
             from threading import Thread
 

@@ -1,0 +1,322 @@
+"""The command `faultlab`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+import faultlab
+from faultlab import catalogue, explain, identity, ladder
+from faultlab.backends import BACKENDS
+from faultlab.catalogue import Entry
+from faultlab.errors import LabError, RecordError, RuntimeUnavailable, Unavailable
+from faultlab.play import Play, Player, backend_named
+from faultlab.record import RecordWriter, header
+from faultlab.runtimes import all_runtimes, cache_folder
+
+OK, DIFFERS, USAGE, LAB, NOTHING = 0, 1, 2, 3, 4
+MARKS = {"match": "✓", "deviates": "≈", "differs": "✗", "lab-error": "!", "unavailable": "–", "unsupported": "·"}
+COLOURS = {"match": "green", "deviates": "cyan", "differs": "red", "lab-error": "magenta", "unavailable": "yellow", "unsupported": "dim"}
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def fail(message: str) -> click.UsageError:
+    """A wrong use of the command: one line, exit 2."""
+    return click.UsageError(message)
+
+
+def chosen(words: Iterable[str], known: Iterable[str], what: str) -> list[str]:
+    """The words, each of them known; otherwise a usage error that names the nearest."""
+    names = list(known)
+    for word in words:
+        if word not in names:
+            raise fail(f"unknown {what} {word!r}{catalogue.nearest(word, names)}")
+    return list(words)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(faultlab.__version__, prog_name="faultlab")
+def cli() -> None:
+    """Every documented way a TCP socket fails, on demand, for real, explained.
+
+    \b
+    faultlab list                            what there is
+    faultlab run connect-refused-rst         play it, and see what happened
+    faultlab run read-reset --runtime go
+    faultlab explain ECONNRESET              which failures say that, and how to tell them apart
+    faultlab doctor                          what works on this machine
+    """
+
+
+@cli.command("list")
+@click.option("--json", "as_json", is_flag=True, help="one JSON array on stdout")
+@click.option("--phase", help="only this phase of a connection's life")
+@click.option("--markdown", is_flag=True, help="the table of the README")
+def list_(as_json: bool, phase: str | None, markdown: bool) -> None:
+    """The catalogue: id, phase, what it shows.
+
+    \b
+    faultlab list
+    faultlab list --phase connect
+    faultlab list --json | jq '.[].id'
+    """
+    entries = list(catalogue.load().values())
+    if phase is not None:
+        chosen([phase], sorted({e.phase for e in entries}), "phase")
+        entries = [e for e in entries if e.phase == phase]
+    if as_json:
+        click.echo(json.dumps([explain.data(e) for e in entries], indent=1, ensure_ascii=False))
+    elif markdown:
+        click.echo(markdown_table(entries))
+    else:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in ("phase", "id", "what happens", "the program sees"):
+            table.add_column(name, overflow="fold")
+        for e in entries:
+            seen = ", ".join(f"{x.op} {x.result}" for x in e.scenario.expected)
+            table.add_row(e.phase, e.id, e.scenario.title, Text(seen, style="dim"))
+        out.print(table)
+
+
+def markdown_table(entries: Sequence[Entry]) -> str:
+    """The catalogue as the README has it."""
+    lines = ["| phase | scenario | what happens | the program sees |", "| --- | --- | --- | --- |"]
+    for e in entries:
+        seen = ", ".join(f"{x.op} {x.result}" for x in e.scenario.expected)
+        lines.append(f"| {e.phase} | [`{e.id}`](scenarios/{e.phase}/{e.path.name}) | {e.scenario.title} | {seen} |")
+    return "\n".join(lines)
+
+
+@cli.command()
+@click.argument("ids", nargs=-1, metavar="ID…")
+@click.option("--all", "everything", is_flag=True, help="the whole catalogue")
+@click.option("--runtime", "-r", "runtimes", multiple=True, metavar="NAME", help="this runtime (repeat for more; default: all)")
+@click.option("--backend", "-b", "backends", multiple=True, metavar="NAME", help="on this backend (default: netns)")
+@click.option("--virtual-time", is_flag=True, help="on the backend whose clock is virtual: kernel timers at their defaults")
+@click.option("--variant", metavar="NAME", help="this variant only; `plain` is the story without one")
+@click.option("--json", "as_json", is_flag=True, help="one JSON object a play on stdout, and nothing else")
+@click.option("--record", "record_path", type=click.Path(dir_okay=False, path_type=Path), help="write the record")
+def run(ids: tuple[str, ...], everything: bool, runtimes: tuple[str, ...], backends: tuple[str, ...], virtual_time: bool,
+        variant: str | None, as_json: bool, record_path: Path | None) -> None:  # fmt: skip
+    """Play scenarios: a line per play, and the ladder of what happened for a single one.
+
+    \b
+    faultlab run write-close-wait --runtime go
+    faultlab run read-reset read-eof --json | jq .verdict
+    faultlab run --all --record run.jsonl
+
+    Exit status: 0 all as expected, 1 something differs, 2 wrong usage, 3 lab error, 4 nothing could be played here.
+    """
+    entries = catalogue.load()
+    if not ids and not everything:
+        raise fail("name a scenario, or --all; `faultlab list` shows what there is")
+    wanted = list(entries) if everything else chosen(ids, entries, "scenario")
+    names = chosen(runtimes, all_runtimes(), "runtime") or [n for n, r in all_runtimes().items() if r.default]
+    where = chosen(backends, [b.name for b in BACKENDS], "backend") or (["uml"] if virtual_time else ["netns"])
+    plays = [(entries[i], r, b, v) for i in wanted for b in where for r in names for v in (None, *entries[i].scenario.variants)]
+    if variant is not None:
+        known = {v or "plain" for *_, v in plays}
+        chosen([variant], sorted(known), "variant")
+        plays = [p for p in plays if (p[3] or "plain") == variant]
+    writer = RecordWriter(record_path, header(names, where)) if record_path else None
+    player = Player()
+    done: list[Play] = []
+    status = "interrupted"
+    try:
+        for number, (entry, runtime, backend, v) in enumerate(plays, start=1):
+            if not as_json and err.is_terminal:
+                err.print(f"[dim]{number}/{len(plays)} {entry.id} {runtime} {v or ''} …[/dim]", end="\r", overflow="crop", no_wrap=True)
+            play, _ = player.play(entry, all_runtimes()[runtime], backend_named(backend), v)
+            done.append(play)
+            if writer:
+                writer.play(play.as_json())
+            if as_json:
+                click.echo(json.dumps(play.as_json(), ensure_ascii=False))
+            else:
+                show_line(play)
+        status = "complete"
+    except KeyboardInterrupt:
+        err.print("interrupted; everything is undone" + (", the record has what was played" if writer else ""))
+        sys.exit(130)
+    finally:
+        if writer:
+            writer.close(status)
+    if not as_json:
+        if len(wanted) == len(names) == len(where) == 1 and done and done[0].observations:  # its variants look alike
+            out.print()
+            show_ladder(done[0], entries[done[0].scenario].scenario.observe)
+        elif len(done) > 1:
+            counts = {v: sum(p.verdict == v for p in done) for v in MARKS}
+            out.print("\n" + ", ".join(f"{n} {v}" for v, n in counts.items() if n))
+    sys.exit(exit_status(done))
+
+
+def exit_status(done: Sequence[Play]) -> int:
+    """What the verdicts come to."""
+    verdicts = {p.verdict for p in done}
+    if "lab-error" in verdicts:
+        return LAB
+    if "differs" in verdicts:
+        return DIFFERS
+    return OK if verdicts & {"match", "deviates"} else NOTHING
+
+
+def show_line(play: Play) -> None:
+    """One line for a play, more where it did not go as it should."""
+    clock = ladder.duration(play.elapsed)
+    if play.virtual_elapsed is not None:
+        clock += f" for {ladder.duration(play.virtual_elapsed)} of virtual time"
+    line = Text(f"{MARKS[play.verdict]} {play.verdict:<11} ", style=COLOURS[play.verdict])
+    line.append(play.name, style="bold" if play.verdict in ("differs", "lab-error") else "default")
+    line.append(f"  {clock}", style="dim")
+    out.print(line, soft_wrap=True)
+    for text in (*play.differences, *([play.reason] if play.reason else []), *(f"declared: {n}" for n in play.notes)):
+        out.print(Text(f"    {text}"), soft_wrap=True)
+    if play.verdict == "differs":
+        for o in play.as_json()["observations"]:
+            out.print(Text(f"    seen: {o['op']} {ladder.result(o)} {o.get('message', '')}", style="dim"), soft_wrap=True)
+
+
+def show_ladder(play: Play, observed: str) -> None:
+    """Time, programs and wire, one under the other."""
+    data = play.as_json()
+    title = f"{play.scenario} as {play.runtime} sees it ({play.runtime_version}; {play.stack})"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("client", overflow="fold")
+    table.add_column("wire", no_wrap=True)
+    table.add_column("server", overflow="fold")
+    for rung in ladder.rungs(data, observed):
+        cells = {"client": Text(), "wire": Text(), "server": Text()}
+        if rung.lane == "wire":
+            arrow = {">": f"── {rung.text} ──▶", "<": f"◀── {rung.text} ──"}.get(rung.direction, rung.text)
+            style = "magenta" if rung.forged else "red" if "R" in rung.text.split()[0] or "ICMP" in rung.text else "blue"
+            cells["wire"] = Text(arrow + (" forged" if rung.forged else ""), style=style)
+        else:
+            cells[rung.lane] = Text(rung.text, style="bold" if rung.lane == observed else "default")
+        table.add_row(Text(ladder.duration(rung.t), style="dim"), *cells.values())
+    out.print(table)
+    words = [o for o in data["observations"] if o.get("message")]
+    if words:
+        out.print()
+    for o in words:
+        out.print(Text.assemble((f"{o['op']}: ", "bold"), o["message"], (f"   {' > '.join(o.get('chain', ()))}", "dim")), soft_wrap=True)
+    for name, found in data["evidence"].get("fault", {}).items():
+        out.print(Text(f"fault {name}: {', '.join(f'{k} {v}' for k, v in found.items())}", style="dim"), soft_wrap=True)
+
+
+@cli.command("explain")
+@click.argument("word", metavar="ID|ERRNO")
+@click.option("--markdown", is_flag=True, help="Markdown instead of text for the terminal")
+def explain_(word: str, markdown: bool) -> None:
+    """What it is, why, how to tell it from its neighbours, how to cure it.
+
+    \b
+    faultlab explain read-reset
+    faultlab explain ECONNRESET
+    """
+    from rich.markdown import Markdown
+
+    entries = catalogue.load()
+    known = explain.topics(entries)
+    text = explain.page(word, entries)
+    if text is None:
+        raise fail(f"nothing is known of {word!r}{catalogue.nearest(word, known)}")
+    if markdown:
+        click.echo(text)
+    else:
+        out.print(Markdown(text))
+
+
+@cli.command()
+def doctor() -> None:
+    """What works on this machine, what does not, and the exact remedy."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("", "what", "state"):
+        table.add_column(name, overflow="fold")
+    works: Mapping[bool, Text] = {True: Text("✓", style="green"), False: Text("–", style="yellow")}
+    playable = False
+    for backend in BACKENDS:
+        try:
+            backend.check()
+            table.add_row(works[True], f"backend {backend.name}", "works")
+            playable = True
+        except Unavailable as e:
+            table.add_row(works[False], f"backend {backend.name}", f"{e.reason}\nremedy: {e.remedy}")
+    for runtime in all_runtimes().values():
+        with err.status(f"building the {runtime.name} driver") if err.is_terminal else nullcontext():
+            try:
+                table.add_row(works[True], f"runtime {runtime.name}", runtime.prepare().version)
+            except RuntimeUnavailable as e:
+                table.add_row(works[False], f"runtime {runtime.name}", f"{e.reason}\nremedy: {e.remedy}")
+    out.print(table)
+    sys.exit(OK if playable else NOTHING)
+
+
+@cli.command()
+@click.option("--drivers", is_flag=True, help="also remove the built drivers; they are built again when needed")
+def clean(drivers: bool) -> None:
+    """Remove what a crashed run of this user left behind, and say what it was."""
+    removed = identity.end_orphans() + identity.remove_half_built(cache_folder() / "drivers")
+    if drivers and (cache_folder() / "drivers").is_dir():
+        import shutil
+
+        shutil.rmtree(cache_folder() / "drivers")
+        removed.append("the built drivers")
+    for what in removed:
+        out.print(f"removed {what}")
+    if not removed:
+        out.print("nothing was left behind")
+
+
+@cli.group()
+def new() -> None:
+    """Begin something new."""
+
+
+@new.command("scenario")
+@click.argument("id_", metavar="ID")
+@click.option("--phase", required=True, help="folder: connect, accept, established, closing, …")
+def new_scenario(id_: str, phase: str) -> None:
+    """Write the file of a new scenario, ready to be played and filled in.
+
+    \b
+    faultlab new scenario read-something-odd --phase established
+    """
+    if not id_.replace("-", "").isalnum() or id_ != id_.lower():
+        raise fail("an id is lower-case words joined by hyphens")
+    path = catalogue.folder() / phase / f"{id_.replace('-', '_')}.py"
+    if id_ in catalogue.load() or path.exists():
+        raise fail(f"there is a scenario {id_} already")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(explain.TEMPLATE.format(id=id_, name=id_.replace("-", "_")), encoding="utf-8")
+    out.print(f"wrote {path}\nplay it: faultlab run {id_}")
+
+
+def main() -> None:
+    """Run the command; the lab's own errors are one line, not a traceback."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as e:
+        e.show()
+        sys.exit(e.exit_code)
+    except RecordError as e:
+        err.print(str(e), soft_wrap=True)
+        sys.exit(LAB)
+    except LabError as e:
+        err.print(f"{type(e).__name__}: {e}", soft_wrap=True)
+        sys.exit(LAB)
+    except BrokenPipeError:
+        sys.exit(OK)
