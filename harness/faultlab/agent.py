@@ -34,7 +34,8 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
 MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_BIND, MS_REC, MS_PRIVATE = 0x4, 0x8, 0x2, 0x1000, 0x4000, 0x40000
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_CAPBSET_DROP = 1, 24
+CAPABILITIES = {"net_bind_service": 10, "net_admin": 12, "net_raw": 13}  # <linux/capability.h>
 SO_TIMESTAMPNS = 35
 ETH_P_ALL, ETH_P_IP, ETH_P_IPV6 = 0x0003, 0x0800, 0x86DD
 SOL_PACKET, PACKET_STATISTICS = 263, 6
@@ -253,14 +254,22 @@ class Agent:
     # ---- programs --------------------------------------------------------------------------------------------------
 
     def do_spawn(
-        self, host: str, name: str, argv: list[str], env: dict[str, str] | None = None, limits: dict[str, int] | None = None
-    ) -> int:
-        """Start a program at a host, in a session of its own; its lines come as events."""
-        with self._inside(self.hosts[host].netns):
-            popen = subprocess.Popen(
-                argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                env={**os.environ, **(env or {})}, start_new_session=True, bufsize=0,
-            )  # fmt: skip
+        self, host: str, name: str, argv: list[str], env: dict[str, str] | None = None, limits: dict[str, int] | None = None,
+        without: list[str] | None = None,
+    ) -> int:  # fmt: skip
+        """Start a program at a host, in a session of its own, without some capabilities; its lines come as events."""
+
+        def start() -> subprocess.Popen[bytes]:
+            for capability in without or ():
+                _check(libc.prctl(PR_CAPBSET_DROP, CAPABILITIES[capability], 0, 0, 0), f"drop {capability}")
+            with self._inside(self.hosts[host].netns):
+                return subprocess.Popen(
+                    argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                    env={**os.environ, **(env or {})}, start_new_session=True, bufsize=0,
+                )  # fmt: skip
+
+        # What is dropped never comes back, but each thread has capabilities of its own: one that ends right after is asked.
+        popen = _in_thread(start) if without else start()
         if limits:
             import resource
 
@@ -274,6 +283,18 @@ class Agent:
             self.selector.register(stream, selectors.EVENT_READ, name)
         self.selector.register(program.pidfd, selectors.EVENT_READ, name)
         return popen.pid
+
+    def do_limit(self, name: str, limit: str, value: int | None) -> int:
+        """Set a limit of a running program (setrlimit(2)); None leaves no descriptor free. The old value comes back."""
+        import resource
+
+        number, pid = getattr(resource, limit), self.programs[name].popen.pid
+        old, hard = resource.prlimit(pid, number)
+        if value is None:
+            used = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
+            value = next(fd for fd in range(len(used) + 1) if fd not in used)
+        resource.prlimit(pid, number, (value, hard))
+        return old
 
     def do_tell(self, name: str, line: str) -> None:
         """Write a line to a program's standard input."""
@@ -399,7 +420,8 @@ class Agent:
         TCP_INFO is asked for because the kernel takes each socket's lock to fill it in (tcp_get_info): when the answer is
         here, no system call of the program is in the middle of changing that socket any more.
         """
-        return _dump(self.hosts[host].diag, family, protocol)
+        diag = self.hosts[host].diag
+        return [s for s in _dump(diag, protocol) if (":" in s["local"][0]) == (family == socket.AF_INET6)]
 
     def do_until(
         self, host: str, family: int, local: list[Any], remote: list[Any] | None, states: list[str], seconds: float
@@ -409,7 +431,7 @@ class Agent:
         diag = self.hosts[host].diag
         while True:
             seen = "CLOSE"
-            for s in _dump(diag, family, 6):
+            for s in _dump(diag, 6):
                 if s["local"] == local and (remote is None or s["remote"] == remote):
                     seen = s["state"]
                     if seen in states:
@@ -429,9 +451,9 @@ class Agent:
 
     def do_destroy(self, host: str, family: int, local: list[Any], remote: list[Any]) -> None:
         """Destroy a socket as an administrator's `ss -K` does (SOCK_DESTROY)."""
-        for s in _dump(self.hosts[host].diag, family, 6, raw=True):
+        for s in _dump(self.hosts[host].diag, 6, raw=True):
             if s["local"] == local and s["remote"] == remote:
-                _sock_destroy(self.hosts[host].diag, family, s["raw"])
+                _sock_destroy(self.hosts[host].diag, s["family"], s["raw"])
                 return
         raise Refused(f"no socket {local} -> {remote} at {host}")
 
@@ -532,6 +554,25 @@ class Agent:
 # ---- helpers without state -----------------------------------------------------------------------------------------
 
 
+def _in_thread(work: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:
+    """Do it in a thread of its own."""
+    done: list[subprocess.Popen[bytes]] = []
+    failed: list[OSError] = []
+
+    def run() -> None:
+        try:
+            done.append(work())
+        except OSError as e:
+            failed.append(e)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    return done[0]
+
+
 def _close_host(host: HostState) -> None:
     if host.packet is not None:
         host.packet.close()
@@ -573,21 +614,30 @@ def _ethtool_off(s: socket.socket, interface: str, command: int) -> None:
     fcntl.ioctl(s, SIOCETHTOOL, struct.pack("16sP", interface.encode(), ctypes.addressof(value)))
 
 
-def _dump(diag: socket.socket, family: int, protocol: int, raw: bool = False) -> list[dict[str, Any]]:
-    """Dump the sockets of a namespace (inet_diag_req_v2 with INET_DIAG_INFO; sock_diag(7))."""
-    request = struct.pack("=BBBBI", family, protocol, 1 << 1, 0, 0xFFF) + bytes(48)
-    header = struct.pack("=IHHII", 16 + len(request), 20, 0x301, 1, 0)  # SOCK_DIAG_BY_FAMILY, REQUEST | ROOT | MATCH
-    diag.send(header + request)
+def _dump(diag: socket.socket, protocol: int, raw: bool = False) -> list[dict[str, Any]]:
+    """Dump the sockets of a namespace (inet_diag_req_v2 with INET_DIAG_INFO; sock_diag(7)).
+
+    Both families: a program may well speak IPv4 through an IPv6 socket, as Java does; such addresses come back as IPv4.
+    """
     found: list[dict[str, Any]] = []
+    for family in (socket.AF_INET, socket.AF_INET6):
+        request = struct.pack("=BBBBI", family, protocol, 1 << 1, 0, 0xFFF) + bytes(48)
+        header = struct.pack("=IHHII", 16 + len(request), 20, 0x301, 1, 0)  # SOCK_DIAG_BY_FAMILY, REQUEST | ROOT | MATCH
+        diag.send(header + request)
+        found += _answers(diag, raw)
+    return found
+
+
+def _answers(diag: socket.socket, raw: bool) -> Iterator[dict[str, Any]]:
     while True:
         data = memoryview(diag.recv(1 << 18))
         while len(data) >= 16:
             length, kind = struct.unpack_from("=IH", data)
             if kind == 3:  # NLMSG_DONE
-                return found
+                return
             if kind == 2:  # NLMSG_ERROR
                 raise OSError(-struct.unpack_from("=i", data, 16)[0], "sock_diag")
-            found.append(_socket(bytes(data[16:length]), raw))
+            yield _socket(bytes(data[16:length]), raw)
             data = data[(length + 3) & ~3 :]
 
 
@@ -596,15 +646,19 @@ def _socket(message: bytes, raw: bool) -> dict[str, Any]:
     family, state, timer, retransmits, sport, dport = struct.unpack_from("!BBBBHH", message)
     size = 4 if family == socket.AF_INET else 16
     queues = struct.unpack_from("=IIIII", message, 52)  # expires, rqueue, wqueue, uid, inode
+    local, remote = (socket.inet_ntop(family, message[at : at + size]).removeprefix("::ffff:") for at in (8, 24))
     found: dict[str, Any] = {
         "state": STATES[state] if state < len(STATES) else str(state),
-        "local": [socket.inet_ntop(family, message[8 : 8 + size]), sport],
-        "remote": [socket.inet_ntop(family, message[24 : 24 + size]), dport],
+        "local": [local, sport],
+        "remote": [remote, dport],
         "timer": ("", "on", "keepalive", "timewait", "persist")[timer] if timer < 5 else str(timer),
-        "retransmits": retransmits, "expires": queues[0], "recv_q": queues[1], "send_q": queues[2],
-    }  # fmt: skip
+        "retransmits": retransmits,
+        "expires": queues[0],
+        "recv_q": queues[1],
+        "send_q": queues[2],
+    }
     if raw:
-        found["raw"] = message[4:52]  # inet_diag_sockid, cookie included
+        found |= {"raw": message[4:52], "family": family}  # inet_diag_sockid, cookie included
     return found
 
 

@@ -27,6 +27,8 @@ def name_of(number: int | str | None) -> str | None:
     """The errno's name from its number (either sign) or name; `E999` for a number without a name."""
     if number is None or isinstance(number, str):
         return number
+    if abs(number) == errno.EOPNOTSUPP:  # on Linux ENOTSUP is the same number; of sockets everybody says this
+        return "EOPNOTSUPP"
     return errno.errorcode.get(abs(number), f"E{abs(number)}")
 
 

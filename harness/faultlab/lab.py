@@ -207,7 +207,9 @@ class Side:
         local = (self.address if address is None else address, PORT if port is None else port)
         refuse_foreign(local[0])
         sock = self.name()
-        seen = self.perform("listen", _facts(local, None), sock=sock, address=local[0], port=local[1], backlog=backlog, **more)
+        facts = _facts(local, None)
+        facts["when"] = " ".join([facts["when"], *(more.get("options") or ())])
+        seen = self.perform("listen", facts, sock=sock, address=local[0], port=local[1], backlog=backlog, **more)
         self._listener = Handle(self, sock, local if local[1] else _endpoint(seen, "local"))  # port 0: the kernel picks one
         return self._listener
 

@@ -24,19 +24,19 @@ class Rung:
 def rungs(play: Mapping[str, Any], observed: str = "client") -> list[Rung]:
     """All events of a play in the order of their time."""
     peer = "server" if observed == "client" else "client"
-    found: list[Rung] = []
+    found = [_segment(s) for s in play["evidence"].get("segments", ())]
+    seen = [rung.t for rung in found]
     for lane, observations in ((observed, play["observations"]), (peer, play.get("peer", ()))):
         for o in observations:
-            found += _operation(o, lane)
-    found += [_segment(s) for s in play["evidence"].get("segments", ())]
+            found += _operation(o, lane, seen)
     return sorted(found, key=lambda r: r.t)
 
 
-def _operation(o: Mapping[str, Any], lane: str) -> list[Rung]:
-    """One line for a call that returned at once, two for one that waited."""
+def _operation(o: Mapping[str, Any], lane: str, seen: Sequence[float]) -> list[Rung]:
+    """One line for a call that returned at once, two for one during which something was on the wire."""
     t, elapsed = o.get("t", 0.0), o["elapsed"]
     said = result(o)
-    if elapsed < 0.001:
+    if elapsed < 0.001 and not any(t < at < t + elapsed for at in seen):
         return [Rung(t, lane, f"{o['op']} {said}")]
     return [Rung(t, lane, f"{o['op']} …"), Rung(t + elapsed, lane, f"… {o['op']} {said} after {duration(elapsed)}")]
 

@@ -216,7 +216,8 @@ class Player:
         """Compare. A story that was broken off is to blame on what the program saw before, if that was something else already."""
         scenario = entry.scenario
         found = compare(
-            scenario, play.observations, runtime=runtime.name, rules=runtime.wording, variant=variant,
+            scenario, play.observations, runtime=runtime.name, rules=runtime.wording,
+            habits=runtime.habits(scenario.expected_for(variant)), variant=variant,
             stack=play.stack or "", virtual=lab.bed.virtual, slow=self.slow,
             partial=broken_off is not None,
         )  # fmt: skip

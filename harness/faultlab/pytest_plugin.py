@@ -92,11 +92,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("_play", plays)
 
 
+def _play_of(item: pytest.Item) -> tuple[Entry, str, str, str | None] | None:
+    """What an item plays; None for everybody else's tests."""
+    found: tuple[Entry, str, str, str | None] | None = getattr(getattr(item, "callspec", None), "params", {}).get("_play")
+    return found
+
+
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Play instead of calling the story with a fixture's value."""
-    if not is_scenario(pyfuncitem.module):
+    if (which := _play_of(pyfuncitem)) is None:
         return None
-    which: tuple[Entry, str, str, str | None] = pyfuncitem.callspec.params["_play"]  # type: ignore[assignment]
     entry, runtime, backend, variant = which
     config = pyfuncitem.config
     if PLAYER not in config.stash:
@@ -119,7 +124,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Say a disagreement or an error of the lab in its own words, without a traceback through the harness."""
     report = yield
-    if call.excinfo is not None and is_scenario(getattr(item, "module", None)):
+    if call.excinfo is not None and _play_of(item) is not None:
         error = call.excinfo.value
         if isinstance(error, Disagreement):
             report.longrepr = f"{item.name}: the program saw something else than the catalogue says\n{error}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -98,7 +99,7 @@ def read(path: Path) -> Record:
         text = path.read_bytes().decode("utf-8")
     except (OSError, UnicodeDecodeError) as e:
         raise RecordError(f"{path}: cannot be read: {e}") from e
-    return parse(text.splitlines(), str(path))
+    return parse(text.split("\n"), str(path))  # not splitlines(): U+2028 in a message ends no line
 
 
 def parse(lines: Iterable[str], source: str) -> Record:
@@ -106,7 +107,6 @@ def parse(lines: Iterable[str], source: str) -> Record:
     head: Mapping[str, Any] | None = None
     plays: list[Mapping[str, Any]] = []
     footer: Mapping[str, Any] | None = None
-    seen: set[tuple[Any, ...]] = set()
     for number, line in enumerate(lines, start=1):
         where = f"{source}:{number}"
         if not line.strip():
@@ -131,7 +131,9 @@ def parse(lines: Iterable[str], source: str) -> Record:
         raise RecordError(f"{source}: the record has no footer: it was cut off, or the run was killed")
     if footer["plays"] != len(plays):
         raise RecordError(f"{source}: the footer counts {footer['plays']} plays, there are {len(plays)}")
-    del seen
+    verdicts = Counter(play["verdict"] for play in plays)
+    if footer["verdicts"] != verdicts:
+        raise RecordError(f"{source}: the footer counts the verdicts {dict(footer['verdicts'])}, there are {dict(verdicts)}")
     return Record(source, head, plays, footer)
 
 
@@ -139,7 +141,7 @@ def _entry(line: str, where: str) -> dict[str, Any]:
     import jsonschema
 
     try:
-        entry = json.loads(line)
+        entry = json.loads(line, parse_constant=_no_number)
     except (ValueError, RecursionError) as e:
         raise RecordError(f"{where}: not JSON: {e}") from e
     if isinstance(entry, dict) and entry.get("kind") == "header" and isinstance(entry.get("record"), int) and entry["record"] > VERSION:
@@ -150,6 +152,10 @@ def _entry(line: str, where: str) -> dict[str, Any]:
         raise RecordError(f"{where}: {best.json_path}: {best.message[:300]}")
     assert isinstance(entry, dict)
     return entry
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is not a number of JSON")
 
 
 @cache

@@ -179,6 +179,7 @@ def compare(
     *,
     runtime: str,
     rules: Rules,
+    habits: Sequence[Deviation] = (),
     variant: str | None = None,
     stack: str = "linux",
     virtual: bool = False,
@@ -187,12 +188,13 @@ def compare(
 ) -> Comparison:
     """Compare what was seen with what the scenario says, every field of every step, and report all differences at once.
 
+    `habits` are deviations of the runtime in every scenario; what the scenario itself declares of a step comes first.
     `slow` stretches upper bounds of time only. With `virtual` the `by_default` ranges hold instead of `within`.
     A `partial` play is one that was broken off: only what happened is compared.
     """
     differences: list[str] = []
     used: list[Deviation] = []
-    declared = {d.step: d for d in scenario.deviations if d.applies(runtime, variant, stack)}
+    declared = {d.step: d for d in (*habits, *scenario.deviations) if d.applies(runtime, variant, stack)}
     steps: list[tuple[int, Expected, Mapping[str, object]]] = []
     for number, step in enumerate(scenario.expected_for(variant), start=1):
         deviation = declared.get(number)
@@ -228,7 +230,7 @@ def _step(want: Expected, saw: Observation, wording: Wording) -> list[str]:
     pairs: list[tuple[str, object, object]] = []
     if wording.outcome == "error":
         pairs = [("errno", wording.errno, saw.errno), ("type", wording.type, saw.type)]
-        pairs.append(("message", wording.message, saw.message))
+        pairs.append(("message", wording.message or None, saw.message or None))
         if saw.chain not in wording.chains:
             expected = " or ".join(" > ".join(chain) for chain in wording.chains)
             found.append(f"chain: {expected} expected, {' > '.join(saw.chain)} seen")

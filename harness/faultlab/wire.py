@@ -28,7 +28,7 @@ ICMP4 = {
 ICMP6 = {
     (1, 0): "no-route", (1, 1): "admin-prohibited", (1, 3): "addr-unreachable", (1, 4): "port-unreachable",
     (1, 5): "policy-fail", (1, 6): "reject-route", (2, 0): "packet-too-big", (3, 0): "ttl-exceeded", (4, 0): "parameter-problem",
-    (128, 0): "echo-request", (129, 0): "echo-reply",
+    (4, 1): "next-header-unknown", (128, 0): "echo-request", (129, 0): "echo-reply",
 }  # fmt: skip
 NEIGHBOUR = frozenset(range(130, 138)) | {143}  # ICMPv6 that keeps the link going: MLD, router and neighbour discovery
 
@@ -135,6 +135,11 @@ class Segment:
         return (f"ICMP {self.icmp}" if self.proto == "icmp" else self.proto.upper()) + mark
 
 
+def _who(address: str, packet: Packet, names: Mapping[str, str]) -> str:
+    """The host of an address; the loopback is the host's where it was seen."""
+    return names.get(address) or (packet.at if address.startswith("127.") or address == "::1" else address)
+
+
 def segments(packets: Sequence[Packet], names: Mapping[str, str], start: float, forged: frozenset[bytes]) -> list[Segment]:
     """Turn packets into segments: host names from `names` (address -> host), times from `start`, relative numbers."""
     base: dict[tuple[str, int, str, int], int] = {}
@@ -146,13 +151,14 @@ def segments(packets: Sequence[Packet], names: Mapping[str, str], start: float, 
             is_forged = p.raw in forged
             if p.flow not in base and (not is_forged or "S" in p.flags):
                 base[p.flow] = p.seq
-            seq = (p.seq - base.get(p.flow, p.seq)) & 0xFFFFFFFF if p.seq else 0
+            # A RST that answers a segment without ACK has the number 0, which says nothing (RFC 9293, 3.5.2).
+            seq = 0 if p.seq == 0 and "R" in p.flags else (p.seq - base.get(p.flow, p.seq)) & 0xFFFFFFFF
             ack = (p.ack - base.get(back, p.ack)) & 0xFFFFFFFF if "A" in p.flags else 0
             if "S" in p.flags and base.get(p.flow) != p.seq:  # a new connection on the same four numbers
                 base[p.flow], seq = p.seq, 0
         found.append(
             Segment(
-                t=p.t - start, sender=names.get(p.src, p.src), receiver=names.get(p.dst, p.dst), proto=p.proto,
+                t=p.t - start, sender=_who(p.src, p, names), receiver=_who(p.dst, p, names), proto=p.proto,
                 flags=p.flags, seq=seq, ack=ack, len=p.length, window=p.window, icmp=p.icmp, sport=p.sport, dport=p.dport,
                 forged=p.raw in forged, at=p.at,
             )

@@ -17,7 +17,7 @@ from typing import Any
 
 from faultlab import errnos, identity
 from faultlab.errors import LabError, RuntimeUnavailable
-from faultlab.scenario import Expected, Observation, Wording
+from faultlab.scenario import Deviation, Expected, Observation, Wording
 
 HERE = Path(__file__).parent
 BUILD_WITHIN = 300.0
@@ -192,7 +192,18 @@ class Runtime:
                 message = str(message).format_map(facts)
             except KeyError as e:
                 raise LabError(f"{self.name}: the message rule {message!r} asks for {e}, which a {want.op} does not have") from e
-        return Wording(outcome="error", errno=errno or None, type=fields.get("type"), chains=chains, message=message)
+        return Wording(outcome="error", errno=errno or None, type=fields.get("type"), chains=chains, message=message or None)
+
+    def habits(self, expected: Sequence[Expected]) -> list[Deviation]:
+        """The steps of a sequence at which this runtime departs from the kernel's answer in every scenario alike."""
+        found = []
+        for number, step in enumerate(expected, start=1):
+            before = {f"{e.op} {e.result}" for e in expected[: number - 1]}
+            for habit in self.config.get("habit", ()):
+                if habit["instead_of"] == f"{step.op} {step.result}" and habit["after"] in before:
+                    found.append(Deviation(runtime=self.name, step=number, sees=habit["sees"], note=habit["note"]))
+                    break
+        return found
 
 
 @cache

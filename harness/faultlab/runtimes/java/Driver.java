@@ -163,14 +163,15 @@ final class Driver implements Runnable {
     }
 
     private void listen() throws IOException {
-        Endpoint server = endpoint();
-        if (server == null) {
-            server = Endpoint.server(nio);
-            sockets.put(string("sock"), server);
+        if (endpoint() != null) {
+            throw endpoint().cannot("listen when it is there already");
         }
+        Endpoint server = Endpoint.server(nio);
+        sockets.put(string("sock"), server);
         options(server);
+        String host = string("address");
         begin();
-        server.listen(address(string("address"), integer("port", 0)), integer("backlog", 0)); // 0: Java's default
+        server.listen(host == null ? null : address(host, integer("port", 0)), integer("backlog", 0)); // 0: Java's default
         end();
         answer.put("local", pair(server.local()));
     }

@@ -159,7 +159,7 @@ class Connection {
     if (how !== 'wr') throw new Unsupported('a net.Socket can end() its writing side only');
     return this.written((done) => {
       this.socket.end(done);
-      if (this.socket.destroyed) setImmediate(done); // Node drops the callback where the program itself destroyed the socket
+      if (this.socket.destroyed) setImmediate(done); // after destroy() Node never calls back
     }, OK);
   }
 
@@ -179,8 +179,8 @@ class Connection {
     if (name === 'nodelay') {
       this.socket.setNoDelay(value);
     } else if (name === 'keepalive' && (value.interval === undefined || this.socket.setKeepAlive.length === 4)) {
-      const { idle = 0, interval, count } = value; // of true and false: nothing
-      this.socket.setKeepAlive(value !== false, idle * 1000, interval && interval * 1000, count); // the last two: Node 24
+      const { idle = 0, interval, count } = value;
+      this.socket.setKeepAlive(value !== false, idle * 1000, interval && interval * 1000, count); // Node 20 knows but two
     } else if (name === 'linger' && value <= 0) {
       this.linger = value; // no SO_LINGER in Node, but resetAndDestroy() does what linger 0 is used for
     } else {
@@ -233,7 +233,6 @@ class Listener {
       this.inbox.put({ connection, ...connection.endpoints() });
     });
     server.on('error', (error) => { if (!told.has(error)) this.inbox.put(failure(error)); });
-    server.on('close', () => this.inbox.finish(EOF));
   }
 
   listen({ address, port, network, backlog, options }) {
@@ -258,6 +257,7 @@ class Listener {
 
   close() {
     this.server.close();
+    this.inbox.finish(EOF); // not by the event 'close', which waits for every connection to end
     return OK;
   }
 }
