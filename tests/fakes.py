@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import faultlab
+from faultlab import identity
 from faultlab.catalogue import Entry
 from faultlab.errors import BackendUnavailable
 from faultlab.play import Play, Player
@@ -30,7 +31,9 @@ PACKAGE = str(Path(faultlab.__file__).parents[1])
 def channel(argv: list[str], name: str = "agent") -> Channel:
     """The pipe to an agent, or to a program that pretends to be one."""
     path = os.pathsep.join(filter(None, [PACKAGE, os.environ.get("PYTHONPATH")]))
-    return Channel(interrupt_safe_popen(argv, env={**os.environ, "PYTHONPATH": path}, start_new_session=True), name)
+    return Channel(
+        interrupt_safe_popen(argv, env={**os.environ, "PYTHONPATH": path, identity.VARIABLE: identity.own()}, start_new_session=True), name
+    )
 
 
 class Loopback:
@@ -88,8 +91,8 @@ class Nowhere:
     @contextmanager
     def testbed(self, plan: Plan) -> Iterator[RemoteTestbed]:
         """Never called."""
+        yield from ()
         raise AssertionError("a backend that is not available was used")
-        yield
 
 
 READY = """

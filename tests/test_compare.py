@@ -9,7 +9,9 @@ import pytest
 
 from faultlab.scenario import Comparison, Deviation, Expected, Observation, Scenario, Wording, compare
 
-RESET = Observation(op="recv", outcome="error", elapsed=0.1, errno="ECONNRESET", type="Broken", chain=("Broken", "Inner"), message="gone: ECONNRESET")
+RESET = Observation(
+    op="recv", outcome="error", elapsed=0.1, errno="ECONNRESET", type="Broken", chain=("Broken", "Inner"), message="gone: ECONNRESET"
+)
 OK = Observation(op="connect", outcome="ok", elapsed=0.001)
 DATA = Observation(op="recv", outcome="ok", elapsed=0.001, bytes=4, data="echo")
 SCENARIO = Scenario(title="", spec="", expected=[Expected("connect"), Expected("recv", "ECONNRESET")])
@@ -21,8 +23,8 @@ def rules(want: Expected, saw: Observation, overrides: Mapping[str, object]) -> 
     if want.result in ("ok", "eof", "timeout", "blocked"):
         return Wording(outcome=want.result)
     fields: dict[str, object] = {"type": "Broken", "message": f"gone: {want.result}", "errno": want.result, **overrides}
-    errno, kind, message = (fields[name] and str(fields[name]) for name in ("errno", "type", "message"))
-    return Wording(outcome="error", errno=errno or None, type=kind or None, chains=(("Broken", "Inner"), ("Broken", "Other")), message=message or None)
+    errno, kind, message = (str(fields[name]) for name in ("errno", "type", "message"))
+    return Wording(outcome="error", errno=errno, type=kind, chains=(("Broken", "Inner"), ("Broken", "Other")), message=message)
 
 
 def found(scenario: Scenario, *observed: Observation, variant: str | None = None, stack: str = "linux-6.18", virtual: bool = False,
@@ -166,7 +168,9 @@ def test_a_deviation_of_a_variant() -> None:
 
 
 def test_what_was_expected_to_be_read_is_not_asked_of_a_deviation() -> None:
-    scenario = Scenario(title="", spec="", expected=[Expected("recv", bytes=4, data="echo")], deviations=[Deviation(step=1, sees="eof", note=WHY)])
+    scenario = Scenario(
+        title="", spec="", expected=[Expected("recv", bytes=4, data="echo")], deviations=[Deviation(step=1, sees="eof", note=WHY)]
+    )
     assert found(scenario, EOF).verdict == "deviates"
 
 

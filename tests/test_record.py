@@ -17,11 +17,15 @@ from faultlab.scenario import Observation
 
 HEADER = header(["go"], ["netns"])
 FOOTER = {"kind": "footer", "status": "complete", "ended": "2026-01-01T00:00:00+00:00", "plays": 1, "verdicts": {"match": 1}}
-SEEN = Observation(op="recv", outcome="error", elapsed=0.1, errno="ECONNRESET", type="T", chain=("T", "U"), message="words ü \ud800", bytes=0, data="")
+SEEN = Observation(
+    op="recv", outcome="error", elapsed=0.1, errno="ECONNRESET", type="T", chain=("T", "U"), message="words ü \ud800", bytes=0, data=""
+)
 
 
 def played(scenario: str = "read-reset", **fields: Any) -> dict[str, Any]:
-    return Play(**{"scenario": scenario, "runtime": "go", "backend": "netns", "verdict": "match", "observations": [SEEN], **fields}).as_json()
+    return Play(
+        **{"scenario": scenario, "runtime": "go", "backend": "netns", "verdict": "match", "observations": [SEEN], **fields}
+    ).as_json()
 
 
 PLAY = played()

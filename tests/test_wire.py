@@ -10,8 +10,8 @@ import pytest
 from faultlab.wire import Packet, Segment, check, decode, describe, fits, segments
 
 pytest.importorskip("scapy")
-from scapy.layers.inet import ICMP, IP, TCP, UDP  # noqa: E402
-from scapy.layers.inet6 import (  # noqa: E402
+from scapy.layers.inet import ICMP, IP, TCP, UDP
+from scapy.layers.inet6 import (
     ICMPv6DestUnreach,
     ICMPv6MLReport2,
     ICMPv6ND_NS,
@@ -20,9 +20,9 @@ from scapy.layers.inet6 import (  # noqa: E402
     IPv6,
     IPv6ExtHdrHopByHop,
 )
-from scapy.layers.l2 import ARP  # noqa: E402
-from scapy.packet import Packet as Made  # noqa: E402
-from scapy.packet import Raw  # noqa: E402
+from scapy.layers.l2 import ARP
+from scapy.packet import Packet as Made
+from scapy.packet import Raw
 
 C4, S4, C6, S6 = "198.51.100.1", "198.51.100.2", "2001:db8::1", "2001:db8::2"
 NAMES = {C4: "client", C6: "client", S4: "server", S6: "server"}
@@ -59,7 +59,9 @@ def test_tcp(family: int) -> None:
     assert p.raw == bytes(made)
 
 
-@pytest.mark.parametrize(("made", "flags"), [("S", "S"), ("SA", "SA"), ("FA", "FA"), ("FPA", "FPA"), ("R", "R"), ("RA", "RA"), ("SEC", "S"), ("", "")])
+@pytest.mark.parametrize(
+    ("made", "flags"), [("S", "S"), ("SA", "SA"), ("FA", "FA"), ("FPA", "FPA"), ("R", "R"), ("RA", "RA"), ("SEC", "S"), ("", "")]
+)
 def test_flags(made: str, flags: str) -> None:
     assert packet(ip(4) / TCP(flags=made)).flags == flags
 
@@ -144,7 +146,9 @@ def test_any_cut(family: int) -> None:
 # ---- segments ------------------------------------------------------------------------------------------------------
 
 
-def tcp(flags: str, seq: int, ack: int = 0, data: bytes = b"", back: bool = False, family: int = 4, sport: int = 40001, t: float = 1.0) -> Packet:
+def tcp(
+    flags: str, seq: int, ack: int = 0, data: bytes = b"", back: bool = False, family: int = 4, sport: int = 40001, t: float = 1.0
+) -> Packet:
     ports = {"sport": 9000, "dport": sport} if back else {"sport": sport, "dport": 9000}
     return packet(ip(family, back) / TCP(**ports, flags=flags, seq=seq, ack=ack) / Raw(data), family, t)
 

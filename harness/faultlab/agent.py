@@ -284,6 +284,23 @@ class Agent:
         self.selector.register(program.pidfd, selectors.EVENT_READ, name)
         return popen.pid
 
+    def do_asleep(self, name: str, seconds: float) -> bool:
+        """Wait until no thread of a program has anything to do, whatever it waits for; whether that came about.
+
+        A thread that is woken runs before it sleeps again, and that is counted: what two looks at all threads find asleep, with the
+        same counts, slept all the time between them. What was written to its standard input has woken it before the writing ended.
+        """
+        end = time.monotonic() + seconds
+        before: object = None
+        while time.monotonic() < end:
+            now = _sleepers(_proc(self.programs[name]))
+            if now is not None and now == before:
+                return True
+            before = now
+            if now is None:
+                self._collect_taps(TICK)
+        return False
+
     def do_limit(self, name: str, limit: str, value: int | None) -> int:
         """Set a limit of a running program (setrlimit(2)); None leaves no descriptor free. The old value comes back."""
         import resource
@@ -291,7 +308,7 @@ class Agent:
         number, pid = getattr(resource, limit), self.programs[name].popen.pid
         old, hard = resource.prlimit(pid, number)
         if value is None:
-            used = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
+            used = {int(fd) for fd in os.listdir(_proc(self.programs[name]) + "/fd")}
             value = next(fd for fd in range(len(used) + 1) if fd not in used)
         resource.prlimit(pid, number, (value, hard))
         return old
@@ -552,6 +569,27 @@ class Agent:
 
 
 # ---- helpers without state -----------------------------------------------------------------------------------------
+
+
+def _proc(program: Program) -> str:
+    """A program's folder in /proc, which may be that of the process namespace outside and use its numbers (pidfd_open(2))."""
+    with open(f"/proc/thread-self/fdinfo/{program.pidfd}", encoding="ascii") as f:
+        return "/proc/" + next(line.split()[1] for line in f if line.startswith("Pid:"))
+
+
+def _sleepers(proc: str) -> dict[str, str] | None:
+    """Each thread of a process with how often it was switched to another; None where one of them is not asleep."""
+    found = {}
+    try:
+        for thread in os.listdir(f"{proc}/task"):
+            with open(f"{proc}/task/{thread}/status", encoding="utf-8", errors="replace") as f:
+                status = f.read()
+            if "\nState:\tS" not in status:
+                return None
+            found[thread] = status[status.index("voluntary_ctxt_switches") :]
+    except FileNotFoundError:  # a thread ended meanwhile
+        return None
+    return found
 
 
 def _in_thread(work: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[bytes]:

@@ -8,7 +8,7 @@ succeed, or there is no story.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from faultlab.driver import DriverSession
@@ -16,6 +16,7 @@ from faultlab.errnos import name_of
 from faultlab.errors import DriverCrashed, PeerFailed, Unsupported, WaitTimedOut
 from faultlab.remote import RemoteHost, RemoteTestbed
 from faultlab.scenario import Observation, Scenario
+from faultlab.scripted import ScriptedPeer, scripted
 from faultlab.testbed import Fault, refuse_foreign
 from faultlab.wire import Packet, Segment, describe, fits, segments
 
@@ -46,6 +47,11 @@ class Pending:
         """Wait for its end."""
         side = self._handle.side
         return side.collect(self._op, self._number, self._facts)
+
+    def waiting(self) -> None:
+        """Wait until the program is in the middle of it and sleeps: no thread of it has anything else to do."""
+        side = self._handle.side
+        side.driver.program.asleep(side.lab.patience(10.0))
 
     def blocked(self, seconds: float) -> Observation:
         """Let that much time pass and note that it is still blocked then; raises WaitTimedOut when it ended instead."""
@@ -124,6 +130,11 @@ class Handle:
         lab = self.side.lab
         return lab.bed.until(self.side.host.name, self.local, self.remote, states, lab.patience(seconds))
 
+    @property
+    def far_end(self) -> Handle:
+        """The peer's end of this connection, which its kernel may know before its program does."""
+        return Handle(self.side.peer, "", self.remote, self.local)
+
     def destroy(self) -> None:
         """Destroy it as an administrator's `ss -K` does."""
         assert self.local is not None and self.remote is not None
@@ -139,6 +150,7 @@ class Side:
         self.closed: set[str] = set()
         self.failed: set[str] = set()
         self.known: set[str] = set()
+        self.listeners: set[str] = set()
         self._asked: dict[int, frozenset[str]] = {}
         self._socks: dict[int, str] = {}
         self._count = 0
@@ -240,6 +252,10 @@ class Side:
         facts = {"name": name, "when": "", "resolver": show((self.peer.host.address(4), 53))}
         return self.perform("resolve", facts, name=name, family=family)
 
+    def limit(self, limit: str, value: int | None = None) -> int:
+        """Set a limit of the running program; None: no descriptor is left. The old value comes back."""
+        return self.driver.program.limit(limit, value)
+
     def kill(self) -> None:
         """Kill the program as `kill -9` does, and wait until it is gone."""
         self.driver.program.signal(9)
@@ -260,11 +276,14 @@ class Side:
         asked |= {f"option.{name}" for name in parameters.get("options") or ()}
         asked |= {name for name, socks in (("closed", self.closed), ("failed", self.failed)) if sock in socks}
         asked |= {f"{op}.again"} if sock in self.known else set()
+        asked |= {f"{op}.listener"} if sock in self.listeners else set()
         self._asked[number] = frozenset(asked | {op})
         self._socks[number] = sock = str(sock)
         self.known.add(sock)
         if op == "close":
             self.closed.add(sock)
+        if op == "listen":
+            self.listeners.add(sock)
         return number
 
     def collect(self, op: str, number: int, facts: Mapping[str, str]) -> Observation:
@@ -348,6 +367,10 @@ class Lab:
                 yield evidence
             finally:
                 self.evidence[repr(fault)] = evidence
+
+    def scripted(self, at: str = "server", *, port: int = PORT, local_port: int = 40001, timestamps: bool = False) -> AbstractContextManager[ScriptedPeer]:
+        """Take a host's TCP away and say its part yourself: see `scripted`. `local_port` is the one a scripted client dials from."""
+        return scripted(self.bed, at, port=port, local_port=local_port, timestamps=timestamps, patience=self.patience)
 
     def until_wire(self, pattern: str, seconds: float = 10.0, times: int = 1) -> Segment:
         """Wait until the wire has shown such a segment (so often) since the play began; returns the last one."""

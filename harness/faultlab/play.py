@@ -168,7 +168,8 @@ class Player:
             drivers = {}
             for host in ("client", "server"):
                 which = (runtime, driver) if host == scenario.observe else (self._peer, self.driver(self._peer))
-                program = bed.spawn(host, host, which[1].argv, which[1].env)
+                without = scenario.without if host == scenario.observe else ()
+                program = bed.spawn(host, host, which[1].argv, which[1].env, without=without)
                 drivers[host] = DriverSession(bed, program, which[0].name)
             for session in drivers.values():
                 session.ready()

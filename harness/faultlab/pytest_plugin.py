@@ -164,7 +164,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Close the record with a footer that says how the session ended."""
     if (writer := session.config.stash.get(WRITER, None)) is not None:
-        writer.close("interrupted" if exitstatus == pytest.ExitCode.INTERRUPTED else "complete")
+        whole = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not (session.shouldfail or session.shouldstop)
+        writer.close("complete" if whole else "interrupted")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -181,6 +181,16 @@ class RemoteProgram:
         """Send it a signal."""
         self.channel.ask("signal", name=self.name, number=int(number))
 
+    def asleep(self, seconds: float) -> None:
+        """Wait until none of its threads has anything to do; raises WaitTimedOut."""
+        grace = ANSWER_WITHIN * 4 if self.channel.virtual else seconds + ANSWER_WITHIN
+        if not self.channel.ask("asleep", grace, name=self.name, seconds=seconds):
+            raise WaitTimedOut(f"rest of {self.name}'s program", seconds, "a thread that runs")
+
+    def limit(self, limit: str, value: int | None = None) -> int:
+        """Set one of its limits (`RLIMIT_NOFILE`) while it runs; None: no descriptor is left. The old value comes back."""
+        return int(self.channel.ask("limit", name=self.name, limit=limit, value=value))
+
 
 class RemoteTestbed:
     """Hosts behind channels, with one stream of events."""
@@ -211,11 +221,13 @@ class RemoteTestbed:
         return frozenset(raw for host in self.hosts.values() for raw in host.forged)
 
     def spawn(
-        self, host: str, name: str, argv: Sequence[str], env: Mapping[str, str], limits: Mapping[str, int] | None = None
-    ) -> RemoteProgram:
-        """Start a program at a host."""
+        self, host: str, name: str, argv: Sequence[str], env: Mapping[str, str], limits: Mapping[str, int] | None = None,
+        without: Sequence[str] = (),
+    ) -> RemoteProgram:  # fmt: skip
+        """Start a program at a host, with limits of its own and without some capabilities."""
         channel = self.hosts[host].channel
-        channel.ask("spawn", host=host, name=name, argv=list(argv), env=dict(env), limits=dict(limits or {}))
+        wish = {"argv": list(argv), "env": dict(env), "limits": dict(limits or {}), "without": list(without)}
+        channel.ask("spawn", host=host, name=name, **wish)
         self.programs[name] = RemoteProgram(name, channel)
         return self.programs[name]
 

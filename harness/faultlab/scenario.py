@@ -48,7 +48,8 @@ class Expected:
     `result` is `ok`, `eof`, an errno name, or another symbol of `runtimes/README.md` (`DEADLINE`, `CLOSED`, `EAI_NONAME`, …).
     `within` bounds the operation's seconds with the scenario's own settings, `by_default` with the kernel's defaults;
     `syscall` names the system call that fails inside the operation, where some runtime's words mention it; `at_once` that the call
-    itself refuses, before anything is sent (Node words that differently from an answer that came later).
+    itself refuses, before anything is sent (Node words that differently from an answer that came later). With `since` the time runs
+    from the beginning of that step: a deadline that was set there is an instant in some languages, and a duration in others.
     """
 
     op: str
@@ -59,6 +60,7 @@ class Expected:
     at_once: bool = False
     bytes: int | None = None
     data: str | None = None
+    since: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,14 +76,17 @@ class Deviation:
     note: str
     """Why. Mandatory."""
     variant: str | None = None
+    """In which variant; `""` is the play that is no variant, None any of them."""
     stack: str | None = None
     """How the stack's name begins (`linux-6.1.`, `gvisor`), or None for all of them."""
+    within: Range | None = None
+    """The seconds it takes, where they are what departs."""
     words: Mapping[str, object] = field(default_factory=dict)
     """Fields of the rule that differ (type, chain, message, errno), where the symbol alone does not say it."""
 
     def applies(self, runtime: str, variant: str | None, stack: str) -> bool:
         """Whether it is about this play."""
-        return self.runtime in (None, runtime) and self.variant in (None, variant) and (self.stack is None or stack.startswith(self.stack))
+        return self.runtime in (None, runtime) and self.variant in (None, variant or "") and (self.stack is None or stack.startswith(self.stack))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +117,8 @@ class Scenario:
     """Kernel settings that the failure itself needs, on any clock."""
     observe: str = "client"
     """Which host's program is under observation; the other one is its peer."""
+    without: Sequence[str] = ()
+    """Capabilities that the observed program has to do without: `net_bind_service` (capabilities(7))."""
     router: bool = False
     """Whether a third host stands between the two."""
     virtual_only: bool = False
@@ -205,7 +212,9 @@ def compare(
         if deviation.sees == "absent":
             continue
         fields: Mapping[str, object] = deviation.words
-        steps.append((number, replace(step, result=deviation.sees, bytes=None, data=None), fields))
+        within, by_default = (deviation.within,) * 2 if deviation.within else (step.within, step.by_default)
+        other = replace(step, result=deviation.sees, bytes=None, data=None, within=within, by_default=by_default)
+        steps.append((number, other, fields))
 
     for (number, want, overrides), saw in zip(steps, observed, strict=False):
         where = f"step {number} ({want.op})"
@@ -214,9 +223,10 @@ def compare(
             continue
         differences += [f"{where}: {line}" for line in _step(want, saw, rules(want, saw, overrides))]
         bounds = want.by_default if virtual else want.within
-        if bounds is not None and not bounds[0] <= saw.elapsed <= bounds[1] * slow:
+        took = saw.elapsed if want.since is None else saw.t + saw.elapsed - observed[want.since - 1].t
+        if bounds is not None and not bounds[0] <= took <= bounds[1] * slow:
             low, high = bounds
-            differences.append(f"{where}: took {saw.elapsed:.3f} s, expected {low:g} to {high * slow:g} s")
+            differences.append(f"{where}: took {took:.3f} s, expected {low:g} to {high * slow:g} s")
     if len(observed) > len(steps) or len(observed) < len(steps) and not partial:
         differences.append(f"{len(steps)} operations expected, {len(observed)} observed")
     return Comparison(tuple(differences), tuple(used))

@@ -7,6 +7,8 @@ out more: EADDRNOTAVAIL.
 from faultlab.lab import Lab
 from faultlab.scenario import Expected, Scenario
 
+NOBODYS = {4: "203.0.113.99", 6: "2001:db8:99::99"}
+
 SCENARIO = Scenario(
     title="Binding an address that is not ours",
     spec="https://man7.org/linux/man-pages/man2/bind.2.html#ERRORS",
@@ -23,4 +25,4 @@ SCENARIO = Scenario(
 
 def test_bind_not_local(lab: Lab) -> None:
     """Listen at an address of nobody."""
-    lab.client.listen(address="203.0.113.99" if lab.family == 4 else "2001:db8:99::99")
+    lab.client.listen(address=NOBODYS[lab.family])

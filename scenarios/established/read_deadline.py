@@ -13,7 +13,7 @@ SCENARIO = Scenario(
     expected=[
         Expected("connect"),
         Expected("deadline"),
-        Expected("recv", "DEADLINE", within=(0.19, 0.8), by_default=(0.19, 0.8)),
+        Expected("recv", "DEADLINE", within=(0.19, 0.8), by_default=(0.19, 0.8), since=2),
         Expected("deadline"),
         Expected("recv", data="late"),
     ],

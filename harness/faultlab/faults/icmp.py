@@ -39,6 +39,8 @@ class IcmpAnswer:
     @contextmanager
     def applied(self, bed: Testbed) -> Iterator[Mapping[str, Any]]:
         """Answer while the block lasts; at least one answer must have been sent."""
+        import scapy.layers.inet6  # noqa: F401  # takes a second the first time, which no SYN should have to wait for
+
         answered: list[Packet] = []
         evidence: dict[str, Any] = {}
         sender = bed.host(self.at)

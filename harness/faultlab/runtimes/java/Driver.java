@@ -146,6 +146,9 @@ final class Driver implements Runnable {
     }
 
     private void socket() throws IOException {
+        if (Boolean.TRUE.equals(asked.get("nonblocking"))) {
+            throw new UnsupportedOperationException("in blocking mode every call waits");
+        }
         if ("dgram".equals(asked.get("type"))) {
             throw new UnsupportedOperationException("datagrams are not this driver's subject");
         }
