@@ -98,7 +98,8 @@ class Nowhere:
 READY = """
 import json, os, signal, sys
 def say(text): os.write(1, text.encode() + b"\\n")
-def answer(outcome, **more): say(json.dumps({"id": request["id"], "op": request["op"], "outcome": outcome, "t": 1.0, "elapsed": 0.001, **more}))
+def answer(outcome, **more):
+    say(json.dumps({"id": request["id"], "op": request["op"], "outcome": outcome, "t": 1.0, "elapsed": 0.001, **more}))
 """
 SERVE = 'say(\'{"v": 1, "event": "ready", "runtime": "liar", "version": "1"}\')\nfor line in sys.stdin:\n    request = json.loads(line)\n'
 

@@ -135,6 +135,10 @@ class Handle:
         """The peer's end of this connection, which its kernel may know before its program does."""
         return Handle(self.side.peer, "", self.remote, self.local)
 
+    def until_fin(self, seconds: float = 10.0) -> str:
+        """Wait until the peer's FIN is here; a program that closes at once by itself is further on already."""
+        return self.until("CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE", seconds=seconds)
+
     def destroy(self) -> None:
         """Destroy it as an administrator's `ss -K` does."""
         assert self.local is not None and self.remote is not None

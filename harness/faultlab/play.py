@@ -228,9 +228,9 @@ class Player:
         if found.differences:
             differences = [*found.differences, *([f"so the story was broken off: {broken_off}"] if broken_off else [])]
             raise Disagreement(differences, "\n".join(_line(o) for o in play.observations)) from broken_off
-        must, never = scenario.wire_for(variant)
+        must, never = scenario.wire_for(variant, runtime.name)
         problems = wire.check(must, never, play.segments)
-        problems += counter_problems(scenario.counters_for(variant), play.evidence["counters"])
+        problems += counter_problems(scenario.counters_for(variant, runtime.name), play.evidence["counters"])
         if problems:
             raise WireMismatch("; ".join(problems))
 

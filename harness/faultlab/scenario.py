@@ -104,6 +104,7 @@ class Scenario:
     wire: Sequence[str] = ()
     """Segments that must be seen, in this order, others between them allowed: `> S` from the client, `< RA` to it."""
     wire_in: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The same for a variant, or for a runtime that does something of its own on the wire (its deviations say why)."""
     never: Sequence[str] = ()
     """Segments that must not be seen: `< *` is anything to the client."""
     never_in: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -140,13 +141,15 @@ class Scenario:
         """The sequence a play of this variant has to show."""
         return self.expected_in.get(variant or "", self.expected)
 
-    def wire_for(self, variant: str | None) -> tuple[Sequence[str], Sequence[str]]:
-        """What must be, and what must not be, on the wire of this variant."""
-        return self.wire_in.get(variant or "", self.wire), self.never_in.get(variant or "", self.never)
+    def wire_for(self, variant: str | None, runtime: str = "") -> tuple[Sequence[str], Sequence[str]]:
+        """What must be, and what must not be, on the wire; a runtime's own entry comes before a variant's."""
+        keys = [key for key in (runtime, variant or "") if key]
+        must = next((self.wire_in[key] for key in keys if key in self.wire_in), self.wire)
+        return must, next((self.never_in[key] for key in keys if key in self.never_in), self.never)
 
-    def counters_for(self, variant: str | None) -> Mapping[str, int | Range]:
-        """The kernel counters a play of this variant has to show."""
-        return {**self.counters, **self.counters_in.get(variant or "", {})}
+    def counters_for(self, variant: str | None, runtime: str = "") -> Mapping[str, int | Range]:
+        """The kernel counters a play of this variant by this runtime has to show."""
+        return {**self.counters, **self.counters_in.get(variant or "", {}), **self.counters_in.get(runtime, {})}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

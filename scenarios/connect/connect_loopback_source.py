@@ -1,11 +1,14 @@
 """A socket bound to the loopback address dials somebody else.
 
-An address of the loopback may not appear on any wire. For IPv4 the route lookup of connect refuses the pair (ip_route_output_key_hash_rcu): EINVAL at
-once. For IPv6 Linux sends the SYN from ::1 all the same, and the receiver throws it away (ip6_rcv_core, Ip6InHdrErrors): a black hole.
+An address of the loopback may not appear on any wire. For IPv4 the route lookup of connect refuses the pair
+(ip_route_output_key_hash_rcu): EINVAL at once. For IPv6 Linux sends the SYN from ::1 all the same, and the receiver throws it
+away (ip6_rcv_core, Ip6InHdrErrors): a black hole.
 """
 
 from faultlab.lab import Lab
 from faultlab.scenario import Expected, Scenario
+
+PORT = 45001
 
 SCENARIO = Scenario(
     title="A loopback source address towards another host",
@@ -29,4 +32,4 @@ SCENARIO = Scenario(
 def test_connect_loopback_source(lab: Lab) -> None:
     """Dial the server from the loopback address."""
     lab.server.listen()
-    lab.client.connect(local=("127.0.0.1" if lab.family == 4 else "::1", 0), deadline=0.3)
+    lab.client.connect(local=("127.0.0.1" if lab.family == 4 else "::1", PORT), deadline=0.3)

@@ -26,6 +26,6 @@ def test_read_eof(lab: Lab) -> None:
     """The peer closes; read twice."""
     conn, peer = lab.connected()
     peer.close()
-    conn.until("CLOSE_WAIT")
+    conn.until_fin()
     conn.recv()
     conn.recv()

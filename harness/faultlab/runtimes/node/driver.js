@@ -68,6 +68,7 @@ class Inbox {
 
 /** A net.Socket, and what happened to it. */
 class Connection {
+  kind = 'Socket';
   inbox = new Inbox();
   dialled = null; // answers the `connect` under way
   writing = new Set(); // answer the `send`s under way
@@ -224,6 +225,7 @@ class Datagrams extends Connection {
 
 /** A net.Server, and the connections nobody has asked for yet. */
 class Listener {
+  kind = 'Server';
   inbox = new Inbox();
 
   constructor(server) {
@@ -247,6 +249,8 @@ class Listener {
       });
     });
   }
+
+  connect() { throw new Unsupported('a net.Server has no connect()'); }
 
   async accept(deadline) {
     const timer = deadline && setTimeout(() => this.inbox.answer(TIMEOUT), deadline * 1000);
@@ -272,6 +276,13 @@ function create({ network, address, half_open: allowHalfOpen }) {
   return new Datagrams(require('dgram').createSocket(type));
 }
 
+/** What has that name and can do it: a net.Server cannot send. */
+function able(op, sock) {
+  const found = sockets.get(sock);
+  if (found && !(op in found)) throw new Unsupported(`a net.${found.kind} has no ${op}`);
+  return found;
+}
+
 const operations = {
   resolve({ name, family }) {
     return new Promise((resolve) => {
@@ -282,7 +293,7 @@ const operations = {
   },
 
   connect(request) {
-    const connection = sockets.get(request.sock) ?? create(request);
+    const connection = able('connect', request.sock) ?? create(request);
     for (const [name, value] of Object.entries(request.options ?? {})) connection.option(name, value);
     sockets.set(request.sock, connection);
     return connection.connect(request);
@@ -297,19 +308,19 @@ const operations = {
   },
 
   async accept({ sock, as, deadline, half_open: halfOpen }) {
-    const { connection, ...rest } = await sockets.get(sock).accept(deadline);
+    const { connection, ...rest } = await able('accept', sock).accept(deadline);
     if (!connection) return rest;
     if (halfOpen) connection.socket.allowHalfOpen = true;
     sockets.set(as, connection);
     return { ...OK, ...rest };
   },
 
-  send: ({ sock, size, data = 'x'.repeat(size) }) => sockets.get(sock).send(Buffer.from(data)),
-  recv: ({ sock, max = 65536 }) => sockets.get(sock).recv(max),
-  shutdown: ({ sock, how }) => sockets.get(sock).shutdown(how),
-  close: ({ sock }) => sockets.get(sock).close(),
-  option: ({ sock, name, value }) => sockets.get(sock).option(name, value),
-  deadline: ({ sock, seconds }) => sockets.get(sock).deadline(seconds),
+  send: ({ sock, size, data = 'x'.repeat(size) }) => able('send', sock).send(Buffer.from(data)),
+  recv: ({ sock, max = 65536 }) => able('recv', sock).recv(max),
+  shutdown: ({ sock, how }) => able('shutdown', sock).shutdown(how),
+  close: ({ sock }) => able('close', sock).close(),
+  option: ({ sock, name, value }) => able('option', sock).option(name, value),
+  deadline: ({ sock, seconds }) => able('deadline', sock).deadline(seconds),
 
   socket() { throw new Unsupported('a net.Socket has no descriptor before connect()'); },
   bind() { throw new Unsupported('net binds only on the way to connect() or listen()'); },
