@@ -40,6 +40,7 @@ class Loopback:
     """A backend whose hosts are this machine's own loopback."""
 
     name: ClassVar[str] = "loopback"
+    virtual: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._channel: Channel | None = None

@@ -44,6 +44,7 @@ OPERATIONS = {
     "option",
     "deadline",
     "error",
+    "handle",
 }
 
 FILES = catalogue.files(ROOT / "scenarios")
@@ -233,8 +234,8 @@ def test_deviations(entry: Entry) -> None:
         what = f"{where(entry)}: the deviation of {d.runtime or 'all'} at step {d.step}"
         assert d.note.strip(), f"{what} has no note: say why"
         assert d.runtime is None or d.runtime in RUNTIMES, f"{what}: no such runtime{catalogue.nearest(d.runtime or '', RUNTIMES)}"
-        assert d.variant is None or d.variant in scenario.variants, f"{what}: no such variant {d.variant!r}"
-        longest = max(len(steps) for variant, steps in sequences(entry) if d.variant in (None, variant))
+        assert d.variant in (None, "", *scenario.variants), f"{what}: no such variant {d.variant!r}"
+        longest = max(len(steps) for variant, steps in sequences(entry) if d.variant in (None, variant or ""))
         assert 1 <= d.step <= longest, f"{what}: there is no such step; they count from 1 to {longest}"
         assert d.runtime is not None or d.stack is not None or d.variant is not None, f"{what}: what everybody sees is not a deviation"
         key = (d.runtime, d.step, d.variant, d.stack)
@@ -247,7 +248,7 @@ def test_deviations_deviate(entry: Entry) -> None:
     """A deviation that says what the rule says would never be missed."""
     for d in entry.scenario.deviations:
         for variant, steps in sequences(entry):
-            if d.variant in (None, variant) and d.step <= len(steps) and d.sees == steps[d.step - 1].result:
+            if d.variant in (None, variant or "") and d.step <= len(steps) and d.sees == steps[d.step - 1].result:
                 assert d.words, f"{where(entry)}: the deviation of {d.runtime} at step {d.step} says {d.sees}, which is expected anyway"
 
 
@@ -403,4 +404,4 @@ def test_deviation_notes_end_in_no_stop() -> None:
 
 def test_the_tests_know_the_deviation() -> None:
     """These rules read its fields; a new one needs a rule."""
-    assert set(Deviation.__slots__) == {"runtime", "step", "sees", "note", "variant", "stack", "words"}
+    assert set(Deviation.__slots__) == {"runtime", "step", "sees", "note", "variant", "stack", "within", "words"}

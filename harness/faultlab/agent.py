@@ -5,6 +5,8 @@ standard output; it never speaks unasked, so nothing of the lab's control is eve
 packet, a line from a program) is kept until the next `wait`, which is also the only request that lets time pass: that is
 what makes the same agent serve in a kernel whose clock stands still while anything computes.
 
+With `--frozen FOLDER` it is process 1 of a kernel with such a clock.
+
 With `--sandbox` it first moves into namespaces of its own: process, mount, network, and user where it is not root. It is
 process 1 there, so whatever it started dies with it, and it dies when its standard input ends.
 """
@@ -23,6 +25,7 @@ import socket
 import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -35,6 +38,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
 MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_BIND, MS_REC, MS_PRIVATE = 0x4, 0x8, 0x2, 0x1000, 0x4000, 0x40000
 PR_SET_PDEATHSIG, PR_CAPBSET_DROP = 1, 24
+RB_POWER_OFF = 0x4321FEDC
 CAPABILITIES = {"net_bind_service": 10, "net_admin": 12, "net_raw": 13}  # <linux/capability.h>
 SO_TIMESTAMPNS = 35
 ETH_P_ALL, ETH_P_IP, ETH_P_IPV6 = 0x0003, 0x0800, 0x86DD
@@ -47,6 +51,7 @@ STATES = (
 )  # fmt: skip
 IFF_RUNNING = 0x40
 MESSAGE_MAX = 1 << 20
+SELECT_MAX = 2_000_000.0  # seconds that epoll_wait(2) can take
 TICK = 0.002  # how often a state that no packet announces (a timer's, a local call's) is looked at again
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -85,18 +90,87 @@ class Refused(Exception):
     """The request cannot be carried out; the reason goes back in the answer."""
 
 
+class Pipes:
+    """Requests come on one descriptor, answers leave on another; time goes on for both ends."""
+
+    def __init__(self, requests: int, answers: int) -> None:
+        self.requests: int | None = requests
+        self._answers = answers
+        self._buffer = b""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether another request is here already."""
+        return b"\n" in self._buffer
+
+    def next(self) -> bytes | None:
+        """The next request; None when there will be none."""
+        assert self.requests is not None
+        while b"\n" not in self._buffer:
+            chunk = os.read(self.requests, 65536)
+            if not chunk:
+                return None
+            self._buffer += chunk
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
+
+    def answer(self, answer: dict[str, Any]) -> None:
+        """Answer it."""
+        _write_all(self._answers, json.dumps(answer).encode() + b"\n")
+
+
+class Frozen:
+    """Requests are files of a folder outside, answers leave by a terminal line; while there is no request, time stands still.
+
+    What is written to the second terminal line goes into a pipe outside that is full: the write is the kernel's own system call there, and
+    blocks the kernel as a whole. The lab puts the next request into a file and then takes one byte out of the pipe. When nobody
+    holds the pipe's other end any more, the lab is gone. Each request has a file of its own because a file read once is in this
+    kernel's page cache.
+    """
+
+    requests: int | None = None
+    waiting = False
+
+    def __init__(self, folder: str) -> None:
+        self._folder = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+        self._answers, self._stop = _raw_terminal("/dev/tty1"), _raw_terminal("/dev/tty2")
+        self._number = 0
+
+    def started(self) -> None:
+        """Wait, standing still, until the lab has seen that we are here: only then both pipes are as they have to be."""
+        while True:
+            with contextlib.suppress(FileNotFoundError):
+                os.stat("0", dir_fd=self._folder)
+                return
+
+    def next(self) -> bytes | None:
+        """The next request; None when there will be none."""
+        self._number += 1
+        try:
+            os.write(self._stop, b"F")  # exactly one for each request
+            file = os.open(str(self._number), os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder)
+        except OSError:
+            return None
+        with open(file, "rb") as f:
+            return f.read()
+
+    def answer(self, answer: dict[str, Any]) -> None:
+        """Answer it."""
+        _write_all(self._answers, json.dumps(answer).encode() + b"\n")
+
+
 class Agent:
     """Carries out requests, one at a time."""
 
-    def __init__(self, channel: int, answers: int) -> None:
-        self.channel, self.answers = channel, answers
-        self.buffer = b""
+    def __init__(self, lines: Pipes | Frozen) -> None:
+        self.lines = lines
         self.home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self.hosts: dict[str, HostState] = {}
         self.programs: dict[str, Program] = {}
         self.events: list[dict[str, Any]] = []
         self.selector = selectors.DefaultSelector()
-        self.selector.register(channel, selectors.EVENT_READ, None)
+        if lines.requests is not None:
+            self.selector.register(lines.requests, selectors.EVENT_READ, None)
         self.scratch: str | None = None
         self.files: list[str] = []
 
@@ -104,7 +178,7 @@ class Agent:
 
     def serve(self) -> None:
         """Answer requests until standard input ends."""
-        while (line := self._next_line()) is not None:
+        while (line := self.lines.next()) is not None:
             request = json.loads(line)
             answer: dict[str, Any] = {"id": request.pop("id", None)}
             verb = request.pop("do")
@@ -113,18 +187,7 @@ class Agent:
                 answer["value"] = handler(**request)
             except (OSError, Refused, NetlinkError, KeyError, subprocess.SubprocessError) as e:
                 answer["error"] = f"{verb}: {type(e).__name__}: {e}"
-            payload = json.dumps(answer).encode() + b"\n"
-            while payload:
-                payload = payload[os.write(self.answers, payload) :]
-
-    def _next_line(self) -> bytes | None:
-        while b"\n" not in self.buffer:
-            chunk = os.read(self.channel, 65536)
-            if not chunk:
-                return None
-            self.buffer += chunk
-        line, _, self.buffer = self.buffer.partition(b"\n")
-        return line
+            self.lines.answer(answer)
 
     # ---- hosts -----------------------------------------------------------------------------------------------------
 
@@ -172,9 +235,13 @@ class Agent:
         return state.interfaces
 
     def _adopt(self, name: str, netns: int, sysctls: dict[str, Any], capture: bool) -> HostState:
-        for key, value in sysctls.items():
-            with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6, or older than the setting
-                _write_sysctl(key, value)
+        try:
+            for key, value in sysctls.items():
+                with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6, or older than the setting
+                    _write_sysctl(key, value)
+        except OSError:
+            os.close(netns)
+            raise
         ip = IPRoute()
         diag = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 4)  # NETLINK_SOCK_DIAG
         diag.bind((0, 0))
@@ -355,7 +422,7 @@ class Agent:
     def do_wait(self, seconds: float) -> dict[str, Any]:
         """Let time pass until something happens, a request comes, or the seconds are over; then tell what happened."""
         end = time.monotonic() + seconds
-        while not self.events and b"\n" not in self.buffer:
+        while not self.events and not self.lines.waiting:
             left = end - time.monotonic()
             if self._collect(max(0.0, left)) or left <= 0:
                 break
@@ -365,7 +432,7 @@ class Agent:
     def _collect(self, timeout: float) -> bool:
         """Wait for readiness and take everything that is there; True when a request is waiting."""
         requested = False
-        for key, _ in self.selector.select(timeout):
+        for key, _ in self.selector.select(min(timeout, SELECT_MAX)):
             if key.data is None:
                 requested = True
             elif isinstance(key.data, HostState):
@@ -449,7 +516,7 @@ class Agent:
         while True:
             seen = "CLOSE"
             for s in _dump(diag, 6):
-                if s["local"] == local and (remote is None or s["remote"] == remote):
+                if s["local"] == local and (s["remote"] == remote or (remote is None and s["remote"][1] == 0)):
                     seen = s["state"]
                     if seen in states:
                         break
@@ -460,11 +527,14 @@ class Agent:
 
     def _collect_taps(self, timeout: float) -> None:
         """Wait for a packet or a tick, without looking at the channel: the request at hand is not done yet."""
-        self.selector.unregister(self.channel)
+        if self.lines.requests is None:
+            self._collect(timeout)
+            return
+        self.selector.unregister(self.lines.requests)
         try:
             self._collect(timeout)
         finally:
-            self.selector.register(self.channel, selectors.EVENT_READ, None)
+            self.selector.register(self.lines.requests, selectors.EVENT_READ, None)
 
     def do_destroy(self, host: str, family: int, local: list[Any], remote: list[Any]) -> None:
         """Destroy a socket as an administrator's `ss -K` does (SOCK_DESTROY)."""
@@ -559,6 +629,8 @@ class Agent:
             self.scratch = next(p for p in ("/mnt", "/srv", "/media", "/opt") if os.path.isdir(p))
             _check(libc.mount(b"faultlab", self.scratch.encode(), b"tmpfs", MS_NODEV | MS_NOEXEC | MS_NOSUID, b"size=1m"), "mount")
         path = os.path.realpath(path)
+        if not os.path.exists(path):
+            return  # nobody here reads it: a minimal system has no nsswitch.conf, and then the default is what the lab would put there
         copy = os.path.join(self.scratch, path.strip("/").replace("/", "-"))
         with open(copy, "w", encoding="utf-8") as f:
             f.write(text)
@@ -569,6 +641,21 @@ class Agent:
 
 
 # ---- helpers without state -----------------------------------------------------------------------------------------
+
+
+def _write_all(fd: int, payload: bytes) -> None:
+    while payload:
+        payload = payload[os.write(fd, payload) :]
+
+
+def _raw_terminal(path: str) -> int:
+    """Open a terminal line that passes everything on as it is."""
+    fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    modes = termios.tcgetattr(fd)
+    modes[0] = modes[1] = modes[3] = 0
+    modes[2] = termios.CS8 | termios.CREAD | termios.CLOCAL
+    termios.tcsetattr(fd, termios.TCSANOW, modes)
+    return fd
 
 
 def _proc(program: Program) -> str:
@@ -744,9 +831,29 @@ def enter_sandbox() -> None:
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def be_process_one(folder: str) -> None:
+    """Serve as the first process of a kernel of its own, and switch that off afterwards."""
+    try:
+        # A deadline of this process is exact then; without, a poll may be late by a thousandth of it, up to 0.1 s (select_estimate_accuracy).
+        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
+        lines = Frozen(folder)
+        agent = Agent(lines)
+        lines.answer({"ready": True, "release": os.uname().release, "pid": os.getpid()})
+        lines.started()
+        agent.serve()
+    except BaseException:  # process 1 must not end: that is a panic, with nothing said about why
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        libc.reboot(RB_POWER_OFF)
+
+
 def main() -> None:
     """Serve on standard input and output; say first that we are here, or why we cannot be."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if "--frozen" in sys.argv[1:]:
+        be_process_one(sys.argv[sys.argv.index("--frozen") + 1])
     answers = os.dup(1)
     if "--sandbox" in sys.argv[1:]:
         try:
@@ -754,7 +861,7 @@ def main() -> None:
         except OSError as e:
             os.write(answers, json.dumps({"error": str(e), "errno": e.errno}).encode() + b"\n")
             sys.exit(0)
-    agent = Agent(0, answers)
+    agent = Agent(Pipes(0, answers))
     os.write(answers, json.dumps({"ready": True, "release": os.uname().release, "pid": os.getpid()}).encode() + b"\n")
     agent.serve()
 

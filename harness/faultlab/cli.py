@@ -139,6 +139,7 @@ def run(ids: tuple[str, ...], everything: bool, runtimes: tuple[str, ...], backe
             play, _ = player.play(entry, all_runtimes()[runtime], backend_named(backend), v)
             done.append(play)
             if writer:
+                writer.scenario(explain.data(entry))
                 writer.play(play.as_json())
             if as_json:
                 click.echo(json.dumps(play.as_json(), ensure_ascii=False))

@@ -24,9 +24,11 @@ def words(libc: str) -> dict[str, str]:
 
 
 def name_of(number: int | str | None) -> str | None:
-    """The errno's name from its number (either sign) or name; `E999` for a number without a name."""
+    """The errno's name from its number (either sign) or name; `E999` for a number without a name, None for 0."""
     if number is None or isinstance(number, str):
         return number
+    if number == 0:
+        return None
     if abs(number) == errno.EOPNOTSUPP:  # on Linux ENOTSUP is the same number; of sockets everybody says this
         return "EOPNOTSUPP"
     return errno.errorcode.get(abs(number), f"E{abs(number)}")

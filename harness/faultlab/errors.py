@@ -11,6 +11,8 @@ LabError                   something is wrong with the lab, not with the program
   PeerFailed               an operation of the peer, which has to succeed, failed      -> error
   ForbiddenTarget          an address outside the lab's own ranges                     -> error
   AgentError               the agent at a host broke the conversation                  -> error
+    GuestHung                a kernel that runs as a process gave no answer in real time
+    GuestDied                it panicked, switched itself off or was killed
   DriverError              a driver broke the protocol                                 -> error
     DriverNotReady           it never said it was ready
     DriverHung               it did not answer in time
@@ -85,6 +87,14 @@ class ForbiddenTarget(LabError):
 
 class AgentError(LabError):
     """The agent at a host broke the conversation or refused a request."""
+
+
+class GuestHung(AgentError):
+    """A kernel that runs as a process gave no answer in real time, whatever its own clock says."""
+
+
+class GuestDied(AgentError):
+    """A kernel that runs as a process panicked, switched itself off or was killed; carries the last lines of its console."""
 
 
 class DriverError(LabError):

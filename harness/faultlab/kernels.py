@@ -265,11 +265,12 @@ def _step(what: str, argv: Sequence[str], words: object, log: Path, count: Calla
             number += line.startswith(b"  ")
             count(number)
         status = process.wait()
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.stdout.close()
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        raise
+    finally:
+        process.stdout.close()
     if status != 0:
         words.flush()  # type: ignore[attr-defined]
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()

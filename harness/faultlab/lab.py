@@ -111,7 +111,7 @@ class Handle:
         if "data" in parameters:
             parameters["data"] = _text(parameters["data"])
         facts = self._facts()
-        number = self.side.begin(op, sock=self.sock, background=True, **parameters)
+        number = self.side.begin(op, sock=self.sock, **{"background": True, **parameters})
         return Pending(self, op, number, facts)
 
     def _do(self, op: str, **parameters: Any) -> Observation:
@@ -157,6 +157,7 @@ class Side:
         self.listeners: set[str] = set()
         self._asked: dict[int, frozenset[str]] = {}
         self._socks: dict[int, str] = {}
+        self._networks: dict[str, str] = {}
         self._count = 0
         self._listener: Handle | None = None
 
@@ -211,7 +212,7 @@ class Side:
         when = facts["when"].split()
         if local is not None:
             when.append("bound")
-        if address is not None and not (":" in address or address.replace(".", "").isdigit()):
+        if address is not None and not (":" in address or "/" in address or address.replace(".", "").isdigit()):
             when.append("named")
             facts["name"] = address
         facts["when"] = " ".join(when)
@@ -256,6 +257,14 @@ class Side:
         facts = {"name": name, "when": "", "resolver": show((self.peer.host.address(4), 53))}
         return self.perform("resolve", facts, name=name, family=family)
 
+    def handle(self, number: int, *, restart: bool = False) -> Observation:
+        """Have the program handle a signal by doing nothing; `restart` asks for SA_RESTART."""
+        return self.perform("handle", {"when": ""}, signal=number, restart=restart or None)
+
+    def signal(self, number: int) -> None:
+        """Send the program a signal."""
+        self.driver.program.signal(number)
+
     def limit(self, limit: str, value: int | None = None) -> int:
         """Set a limit of the running program; None: no descriptor is left. The old value comes back."""
         return self.driver.program.limit(limit, value)
@@ -280,10 +289,13 @@ class Side:
         asked |= {f"option.{name}" for name in parameters.get("options") or ()}
         asked |= {name for name, socks in (("closed", self.closed), ("failed", self.failed)) if sock in socks}
         asked |= {f"{op}.again"} if sock in self.known else set()
+        asked |= {f"{op}.busy"} if any(self._socks[n] == sock for n in self.driver.asked if n != number) else set()
         asked |= {f"{op}.listener"} if sock in self.listeners else set()
         self._asked[number] = frozenset(asked | {op})
         self._socks[number] = sock = str(sock)
         self.known.add(sock)
+        if parameters.get("network") is not None:
+            self._networks[sock] = str(parameters["network"])
         if op == "close":
             self.closed.add(sock)
         if op == "listen":
@@ -314,9 +326,14 @@ class Side:
     def _note(self, op: str, number: int, answer: Mapping[str, Any], facts: Mapping[str, str]) -> Observation:
         outcome = answer["outcome"]
         known = {**facts}
+        if network := self._networks.get(self._socks.get(number, "")):
+            known["when"] = f"{known.get('when', '')} {network}".strip()
         for end in ("local", "remote"):  # what the socket really got, where it was not known before
             if answer.get(end):
                 known |= _end_facts(end, (answer[end][0], answer[end][1]))
+        if "resolver" in known and ":" in (message := str(answer.get("message"))):  # the port a question came from: one that did ask
+            asked = [p for p in self.lab.bed.packets if p.proto == "udp" and p.dport == 53 and p.src == self.host.address(4)]
+            known |= next((_end_facts("local", (p.src, p.sport)) for p in asked if show((p.src, p.sport)) in message), {})
         seen = Observation(
             op=op, outcome=outcome, elapsed=float(answer.get("elapsed", 0.0)), t=float(answer.get("t", 0.0)),
             errno=name_of(answer.get("errno")), type=answer.get("type"), chain=tuple(answer.get("chain") or ()),
@@ -357,10 +374,10 @@ class Lab:
         """The side whose program is under observation."""
         return self.client if self.client.observed else self.server
 
-    def connected(self) -> tuple[Handle, Handle]:
-        """An established connection: the client's end and the server's."""
+    def connected(self, **more: Any) -> tuple[Handle, Handle]:
+        """An established connection: the client's end, dialled with what more is asked, and the server's."""
         self.server.listen()
-        conn = self.client.connect()
+        conn = self.client.connect(**more)
         return conn, self.server.accept()
 
     @contextmanager
@@ -372,9 +389,11 @@ class Lab:
             finally:
                 self.evidence[repr(fault)] = evidence
 
-    def scripted(self, at: str = "server", *, port: int = PORT, local_port: int = 40001, timestamps: bool = False) -> AbstractContextManager[ScriptedPeer]:
+    def scripted(
+        self, at: str = "server", *, port: int = PORT, local_port: int = 40001, timestamps: bool = False
+    ) -> AbstractContextManager[ScriptedPeer]:
         """Take a host's TCP away and say its part yourself: see `scripted`. `local_port` is the one a scripted client dials from."""
-        return scripted(self.bed, at, port=port, local_port=local_port, timestamps=timestamps, patience=self.patience)
+        return scripted(self.bed, at, port, local_port, timestamps, self.patience)
 
     def until_wire(self, pattern: str, seconds: float = 10.0, times: int = 1) -> Segment:
         """Wait until the wire has shown such a segment (so often) since the play began; returns the last one."""

@@ -1,10 +1,18 @@
-"""The ladder of a play: what the programs did and what the wire carried, on one time axis. Pure; knows a play's JSON only."""
+"""The ladder of a play: what the programs did, what the wire carried and what the kernel said, on one time axis.
+
+Pure; knows a play's JSON only. `rungs` are the events, `layout` puts them into rows with long pauses folded, and everything that draws a
+ladder (the terminal, a picture, a table, Mermaid) draws those rows.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
 from typing import Any
+
+LANES = ("client", "wire", "server")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +27,25 @@ class Rung:
     direction: str = ""
     """On the wire: `>` from the client, `<` to it, empty for others."""
     forged: bool = False
+    tone: str = ""
+    """What kind of event it is, for whoever draws it: reset, fin, syn, data, icmp, error, eof."""
+    call: int = 0
+    """The number of the call that begins here, minus the number of the one that ends here; 0 for what happens at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A time in which nothing happened, too long to be drawn to scale."""
+
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        """How every drawing labels it."""
+        return f"{duration(self.seconds)} pass"
+
+
+Row = Rung | Pause
 
 
 def rungs(play: Mapping[str, Any], observed: str = "client") -> list[Rung]:
@@ -26,19 +53,38 @@ def rungs(play: Mapping[str, Any], observed: str = "client") -> list[Rung]:
     peer = "server" if observed == "client" else "client"
     found = [_segment(s) for s in play["evidence"].get("segments", ())]
     seen = [rung.t for rung in found]
+    number = 0
     for lane, observations in ((observed, play["observations"]), (peer, play.get("peer", ()))):
         for o in observations:
-            found += _operation(o, lane, seen)
+            number += 1
+            found += _operation(o, lane, seen, number)
     return sorted(found, key=lambda r: r.t)
 
 
-def _operation(o: Mapping[str, Any], lane: str, seen: Sequence[float]) -> list[Rung]:
+def layout(found: Sequence[Rung]) -> list[Row]:
+    """The rows of a ladder: one a rung, and one for every pause that would make the others unreadable.
+
+    The same rule serves a play of two microseconds and one of two hours: a pause is folded when it lasts a second, or when it is at
+    least a millisecond and twenty times as long as pauses are in this play.
+    """
+    pauses = [after.t - before.t for before, after in pairwise(found)]
+    usual = median([p for p in pauses if p > 0] or [0.0])
+    rows: list[Row] = []
+    for rung, pause in zip(found, [0.0, *pauses], strict=False):
+        if pause >= 1 or (pause >= 0.001 and pause >= 20 * usual):
+            rows.append(Pause(pause))
+        rows.append(rung)
+    return rows
+
+
+def _operation(o: Mapping[str, Any], lane: str, seen: Sequence[float], number: int) -> list[Rung]:
     """One line for a call that returned at once, two for one during which something was on the wire."""
     t, elapsed = o.get("t", 0.0), o["elapsed"]
-    said = result(o)
+    said, tone = result(o), "error" if o["outcome"] == "error" else o["outcome"] if o["outcome"] != "ok" else ""
     if elapsed < 0.001 and not any(t < at < t + elapsed for at in seen):
-        return [Rung(t, lane, f"{o['op']} {said}")]
-    return [Rung(t, lane, f"{o['op']} …"), Rung(t + elapsed, lane, f"… {o['op']} {said} after {duration(elapsed)}")]
+        return [Rung(t, lane, f"{o['op']} {said}", tone=tone)]
+    begin = Rung(t, lane, f"{o['op']} …", call=number)
+    return [begin, Rung(t + elapsed, lane, f"… {o['op']} {said} after {duration(elapsed)}", tone=tone, call=-number)]
 
 
 def result(o: Mapping[str, Any]) -> str:
@@ -51,16 +97,16 @@ def result(o: Mapping[str, Any]) -> str:
 
 
 def _segment(s: Mapping[str, Any]) -> Rung:
-    if s.get("proto", "tcp") == "tcp":
-        text = (
-            s["flags"] + f" seq {s['seq']}" + (f" ack {s['ack']}" if "A" in s["flags"] else "") + (f" len {s['len']}" if s["len"] else "")
-        )
-    elif s["proto"] == "icmp":
-        text = f"ICMP {s.get('icmp', '')}"
+    proto, flags, tone = s.get("proto", "tcp"), s["flags"], ""
+    if proto == "tcp":
+        text = flags + f" seq {s['seq']}" + (f" ack {s['ack']}" if "A" in flags else "") + (f" len {s['len']}" if s["len"] else "")
+        tone = next((name for letter, name in (("R", "reset"), ("F", "fin"), ("S", "syn")) if letter in flags), "data" if s["len"] else "")
+    elif proto == "icmp":
+        text, tone = f"ICMP {s.get('icmp', '')}", "icmp"
     else:
-        text = s["proto"].upper() + (f" len {s['len']}" if s["len"] else "")
+        text = proto.upper() + (f" len {s['len']}" if s["len"] else "")
     direction = ">" if s["from"] == "client" else "<" if s.get("to", "client") == "client" else ""
-    return Rung(s["t"], "wire", text, direction, bool(s.get("forged")))
+    return Rung(s["t"], "wire", text, direction, bool(s.get("forged")), tone)
 
 
 def duration(seconds: float) -> str:
@@ -76,6 +122,29 @@ def duration(seconds: float) -> str:
     return " ".join(f"{n} {unit}" for n, unit in parts if n)
 
 
-def lanes(play: Mapping[str, Any]) -> Sequence[str]:
-    """Which lanes a play has something to show in."""
-    return ("client", "wire", "server")
+def lanes(found: Sequence[Rung]) -> Sequence[str]:
+    """Which lanes a ladder needs: the kernel's only where it said something."""
+    return (*LANES, "kernel") if any(rung.lane == "kernel" for rung in found) else LANES
+
+
+def mermaid(rows: Sequence[Row]) -> str:
+    """The ladder as a sequence diagram for Markdown."""
+    lines = ["sequenceDiagram", "    participant client", "    participant server"]
+    for row in rows:
+        if isinstance(row, Pause):
+            lines.append(f"    Note over client,server: {_plain(row.text)}")
+            continue
+        text = _plain(f"{duration(row.t)}: {row.text}" + (" (forged)" if row.forged else ""))
+        if row.lane == "wire" and row.direction:
+            one, other = ("client", "server") if row.direction == ">" else ("server", "client")
+            arrow = "-x" if row.tone == "reset" else "--)" if row.tone == "icmp" else "->>"
+            lines.append(f"    {one}{arrow}{other}: {text}")
+        else:
+            over = row.lane if row.lane in ("client", "server") else "client,server"
+            lines.append(f"    Note over {over}: {text}")
+    return "\n".join(lines) + "\n"
+
+
+def _plain(text: str) -> str:
+    """Text that means nothing to Mermaid but itself."""
+    return "".join(c if c.isalnum() or c in " .,:…µ()[]*_-/'" else f"#{ord(c)};" for c in text if c.isprintable())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,8 @@ from faultlab.runtimes import Driver, Runtime, all_runtimes
 from faultlab.scenario import Observation, compare
 from faultlab.testbed import Backend, Plan
 
+KEPT = 128
+"""Bytes of a packet that the evidence keeps: all headers there are, and the beginning of the data."""
 VERDICTS = ("match", "deviates", "differs", "lab-error", "unavailable", "unsupported")
 
 
@@ -45,6 +48,8 @@ class Play:
     differences: Sequence[str] = ()
     notes: Sequence[str] = ()
     """The notes of the deviations that were declared and happened."""
+    departures: Sequence[Mapping[str, Any]] = ()
+    """At which step each of them was, and what was seen instead."""
 
     @property
     def name(self) -> str:
@@ -71,6 +76,7 @@ class Play:
             "evidence": self.evidence,
             "differences": list(self.differences),
             "notes": list(self.notes),
+            "departures": list(self.departures),
         }
 
 
@@ -156,7 +162,7 @@ class Player:
         scenario = entry.scenario
         if self._peer is None:
             self._peer = peer_runtime()
-        virtual = backend.name == "uml"
+        virtual = backend.virtual
         if scenario.virtual_only and not virtual:
             raise Unavailable(entry.id, "its timers are the kernel's defaults, hours long", "play it in virtual time: --backend uml")
         settings = {**scenario.settings, **({} if virtual else scenario.shortened)}
@@ -165,6 +171,8 @@ class Player:
             bed = stack.enter_context(backend.testbed(plan))
             bed.family = 6 if variant == "ipv6" else 4
             play.stack = bed.stack
+            for path, text in scenario.files.items():
+                bed.host(scenario.observe).file(path, text.format(server=bed.host("server").address(4)))
             drivers = {}
             for host in ("client", "server"):
                 which = (runtime, driver) if host == scenario.observe else (self._peer, self.driver(self._peer))
@@ -225,6 +233,7 @@ class Player:
         if broken_off is not None and not found.differences:
             raise broken_off
         play.verdict, play.notes = found.verdict, [d.note for d in found.deviations]
+        play.departures = [{"step": d.step, "sees": d.sees, "note": d.note} for d in found.deviations]
         if found.differences:
             differences = [*found.differences, *([f"so the story was broken off: {broken_off}"] if broken_off else [])]
             raise Disagreement(differences, "\n".join(_line(o) for o in play.observations)) from broken_off
@@ -239,7 +248,8 @@ def _segment(s: wire.Segment) -> dict[str, Any]:
     line: dict[str, Any] = {"t": round(s.t, 6), "from": s.sender, "to": s.receiver, "proto": s.proto}
     line |= {"flags": s.flags, "seq": s.seq, "ack": s.ack, "len": s.len, "window": s.window}
     line |= {name: value for name in ("icmp", "sport", "dport", "at") if (value := getattr(s, name))}
-    return line | ({"forged": True} if s.forged else {})
+    line |= {"forged": True} if s.forged else {}
+    return line | {"raw": b64encode(s.raw[:KEPT]).decode()}
 
 
 def _at(o: Observation, start: float) -> Observation:

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from faultlab import catalogue
+from faultlab import catalogue, explain
 from faultlab.backends import BACKENDS
 from faultlab.catalogue import Entry
 from faultlab.errors import Disagreement, LabError, ScenarioError, Unavailable, Unsupported
@@ -25,6 +25,7 @@ from faultlab.runtimes import all_runtimes
 PLAYER = pytest.StashKey[Player]()
 WRITER = pytest.StashKey[RecordWriter]()
 PLAY = "faultlab-play"
+SCENARIO = "faultlab-scenario"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -108,6 +109,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
         config.stash[PLAYER] = Player(number=int(worker))
     play, problem = config.stash[PLAYER].play(entry, all_runtimes()[runtime], backend_named(backend), variant)
+    pyfuncitem.user_properties.append((SCENARIO, explain.data(entry)))
     pyfuncitem.user_properties.append((PLAY, play.as_json()))
     if isinstance(problem, Unavailable):
         if problem.what in config.getoption("require"):
@@ -147,7 +149,9 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Write the play into the record as it comes, in the process that has it open."""
     if report.when == "call" and _config is not None and (writer := _config.stash.get(WRITER, None)) is not None:
         for name, value in report.user_properties:
-            if name == PLAY and isinstance(value, dict):
+            if name == SCENARIO and isinstance(value, dict):
+                writer.scenario(value)
+            elif name == PLAY and isinstance(value, dict):
                 writer.play(value)
 
 

@@ -38,8 +38,7 @@ class Channel:
         self._id += 1
         payload = json.dumps({"id": self._id, "do": verb, **request}).encode() + b"\n"
         try:
-            while payload:
-                payload = payload[os.write(self._in, payload) :]
+            self._send(payload)
             answer = self.read(within)
         except BaseException as e:
             self.broken = True  # an answer may be on its way: this channel cannot be used for another request
@@ -52,6 +51,10 @@ class Channel:
         if "error" in answer:
             raise AgentError(f"{self.name}: {answer['error']}")
         return answer.get("value")
+
+    def _send(self, payload: bytes) -> None:
+        while payload:
+            payload = payload[os.write(self._in, payload) :]
 
     def read(self, within: float) -> dict[str, Any]:
         """Read one line. Raises AgentError when the agent ends or says nothing in time."""

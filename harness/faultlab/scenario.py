@@ -86,7 +86,8 @@ class Deviation:
 
     def applies(self, runtime: str, variant: str | None, stack: str) -> bool:
         """Whether it is about this play."""
-        return self.runtime in (None, runtime) and self.variant in (None, variant or "") and (self.stack is None or stack.startswith(self.stack))
+        here = self.runtime in (None, runtime) and self.variant in (None, variant or "")
+        return here and (self.stack is None or stack.startswith(self.stack))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +121,8 @@ class Scenario:
     """Which host's program is under observation; the other one is its peer."""
     without: Sequence[str] = ()
     """Capabilities that the observed program has to do without: `net_bind_service` (capabilities(7))."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Files that the programs find in the place of the machine's own; `{server}` is the server's IPv4 address."""
     router: bool = False
     """Whether a third host stands between the two."""
     virtual_only: bool = False
@@ -247,6 +250,8 @@ def _step(want: Expected, saw: Observation, wording: Wording) -> list[str]:
         if saw.chain not in wording.chains:
             expected = " or ".join(" > ".join(chain) for chain in wording.chains)
             found.append(f"chain: {expected} expected, {' > '.join(saw.chain)} seen")
+    elif want.op == "error":
+        pairs = [("errno", wording.errno, saw.errno)]
     if want.bytes is not None:
         pairs.append(("bytes", want.bytes, saw.bytes))
     if want.data is not None:

@@ -25,6 +25,8 @@ from faultlab.faults.packet_filter import FilterVerdict
 from faultlab.remote import RemoteTestbed
 from faultlab.wire import Packet, Segment
 
+Patience = Callable[[float], float]
+
 ISS = 1_000_000
 MODULUS = 1 << 32
 
@@ -32,7 +34,7 @@ MODULUS = 1 << 32
 class ScriptedPeer:
     """One conversation with the program at the other host; the other's SYN begins a new one."""
 
-    def __init__(self, bed: RemoteTestbed, at: str, port: int, local_port: int, timestamps: bool, patience: Callable[[float], float]) -> None:
+    def __init__(self, bed: RemoteTestbed, at: str, port: int, local_port: int, timestamps: bool, patience: Patience) -> None:
         self.bed, self.timestamps, self._patience = bed, timestamps, patience
         self.host, self.other = bed.host(at), bed.host("client" if at == "server" else "server")
         self.local_port, self.remote_port = (port, 0) if at == "server" else (local_port, port)
@@ -71,9 +73,9 @@ class ScriptedPeer:
         """Whether it belongs to the conversation; what it says about numbers is noted."""
         family = self.bed.family
         tap = self.host.name if "router" in self.bed.hosts else "client"  # one of the taps that see the same
-        if packet.proto != "tcp" or packet.at != tap or packet.dst != self.host.address(family) or packet.src != self.other.address(family):
+        if packet.proto != "tcp" or packet.at != tap or packet.dport != self.local_port:
             return False
-        if packet.dport != self.local_port:
+        if (packet.src, packet.dst) != (self.other.address(family), self.host.address(family)):
             return False
         if packet.sport != self.remote_port:
             if packet.flags != "S":
@@ -93,7 +95,8 @@ class ScriptedPeer:
              options: Sequence[tuple[str, Any]] = ()) -> Packet:  # fmt: skip
         """Send the segment that comes next in the conversation; offsets make it another one.
 
-        A SYN always begins at the initial number, so `S` and then `SA` are the same SYN. A segment with offset leaves this side's numbers alone.
+        A SYN always begins at the initial number, so `S` and then `SA` are the same SYN. A segment with an offset in `seq` or
+        `tsval`, and a RST, leave this side's numbers as they are.
         """
         from scapy.layers.inet import IP, TCP
         from scapy.layers.inet6 import IPv6
@@ -109,7 +112,7 @@ class ScriptedPeer:
             window=self.window if window is None else window, options=[*more, *options],
         )  # fmt: skip
         raw = bytes(segment / data)
-        if not seq and "R" not in flags:
+        if not seq and not tsval and "R" not in flags:
             self.snd_nxt = (number + len(data) + ("S" in flags) + ("F" in flags)) % MODULUS
         self._put(raw)
         packet = wire.decode(raw, 0x0800 if self.bed.family == 4 else 0x86DD, t=0.0, at=self.host.name, interface="", out=True)
@@ -145,7 +148,7 @@ def _tsval(raw: bytes) -> int:
 
 
 @contextmanager
-def scripted(bed: RemoteTestbed, at: str, *, port: int, local_port: int, timestamps: bool, patience: Callable[[float], float]) -> Iterator[ScriptedPeer]:
+def scripted(bed: RemoteTestbed, at: str, port: int, local_port: int, timestamps: bool, patience: Patience) -> Iterator[ScriptedPeer]:
     """Take a host's TCP away for the length of the block; the filter has to have met something."""
     import scapy.layers.inet6  # noqa: F401  # takes a second the first time, which no SYN should have to wait for
 

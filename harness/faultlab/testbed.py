@@ -178,6 +178,8 @@ class Backend(Protocol):
     """A way of building testbeds. Two methods; add no third without a decision."""
 
     name: ClassVar[str]
+    virtual: ClassVar[bool]
+    """Whether its clock is virtual, so that the kernel's timers can be played at their defaults."""
 
     def check(self) -> None:
         """Raise BackendUnavailable when this machine cannot build a testbed."""

@@ -125,6 +125,7 @@ class Segment:
     dport: int = 0
     forged: bool = False
     at: str = ""
+    raw: bytes = b""
 
     @property
     def label(self) -> str:
@@ -160,7 +161,7 @@ def segments(packets: Sequence[Packet], names: Mapping[str, str], start: float, 
             Segment(
                 t=p.t - start, sender=_who(p.src, p, names), receiver=_who(p.dst, p, names), proto=p.proto,
                 flags=p.flags, seq=seq, ack=ack, len=p.length, window=p.window, icmp=p.icmp, sport=p.sport, dport=p.dport,
-                forged=p.raw in forged, at=p.at,
+                forged=p.raw in forged, at=p.at, raw=p.raw,
             )
         )  # fmt: skip
     return found

@@ -1,7 +1,7 @@
 """The queue is full when the client's last ACK comes, and the server is told to say so.
 
-With net.ipv4.tcp_abort_on_overflow the segment that finds the queue full is answered with a RST (tcp_check_req, embryonic_reset) instead of being
-dropped. The client has been connected since the SYN-ACK, and its write has gone: the reset is found by the next read, at once.
+With net.ipv4.tcp_abort_on_overflow the segment that finds the queue full is answered with a RST (tcp_check_req, embryonic_reset) instead
+of being dropped. The client has been connected since the SYN-ACK, and its write has gone: the reset is found by the next read, at once.
 """
 
 from faultlab.faults.packet_filter import FilterVerdict

@@ -1,8 +1,8 @@
 """The server does not accept, its queue is full, and the next client's SYN is dropped in silence.
 
-listen(1) makes a queue that holds two, for the kernel asks for more than the backlog (sk_acceptq_is_full). Two clients are connected without the
-server's program having done anything; the third one's SYN is dropped (tcp_conn_request) as if there were no host. The client sends it
-again until it gives up. Other systems answer with a RST here.
+listen(1) makes a queue that holds two, for the kernel asks for more than the backlog (sk_acceptq_is_full). Two clients are connected
+without the server's program having done anything; the third one's SYN is dropped (tcp_conn_request) as if there were no host. The client
+sends it again until it gives up. Other systems answer with a RST here.
 """
 
 from faultlab.lab import Lab

@@ -1,7 +1,8 @@
 """The server has TCP_DEFER_ACCEPT, and the client waits for the server to speak first.
 
-With that option a connection without data is no connection yet: the handshake's last ACK is dropped (tcp_check_req), the server stays in SYN_RECV,
-and accept goes on waiting. The client is connected and hears nothing. Its first byte completes the handshake and lets accept return.
+With that option a connection without data is no connection yet: the handshake's last ACK is dropped (tcp_check_req), the server stays in
+SYN_RECV, and accept goes on waiting. The client is connected and hears nothing. Its first byte completes the handshake and lets accept
+return.
 """
 
 from faultlab.lab import Lab

@@ -1,8 +1,8 @@
 """The server closes its listener while a connection still waits in the queue.
 
-The kernel completed that connection on the listener's behalf; nobody has a descriptor of it. So closing the listener ends it too, with a RST
-(inet_csk_listen_stop). The client had connected and written without an error. A request whose handshake was not complete is forgotten in
-silence, and its next segment gets the RST that everything gets where no socket is.
+The kernel completed that connection on the listener's behalf; nobody has a descriptor of it. So closing the listener ends it too, with a
+RST (inet_csk_listen_stop). The client had connected and written without an error. A request whose handshake was not complete is forgotten
+in silence, and its next segment gets the RST that everything gets where no socket is.
 """
 
 from faultlab.faults.packet_filter import FilterVerdict

@@ -1,7 +1,7 @@
 """A client connects and resets before the server has called accept; accept hands out the dead connection.
 
-The connection waits in the queue, and its reset is noted there (tcp_reset). inet_csk_accept takes the first of the queue without a look at its
-state or error: accept succeeds, and the first read is what fails. Whose connection it was cannot be asked of the kernel any more
+The connection waits in the queue, and its reset is noted there (tcp_reset). inet_csk_accept takes the first of the queue without a look at
+its state or error: accept succeeds, and the first read is what fails. Whose connection it was cannot be asked of the kernel any more
 (getpeername: ENOTCONN); only what accept itself returned says so. Other systems refuse in accept, with ECONNABORTED.
 """
 

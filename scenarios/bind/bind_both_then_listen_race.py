@@ -1,7 +1,7 @@
 """Two programs bind the same port, and both succeed; the second to listen is refused.
 
-With SO_REUSEADDR on both, sockets that only are bound do not stand in each other's way. The port is looked at once more when a socket starts
-to listen (inet_csk_listen_start calls get_port again), and by then the other one listens: EADDRINUSE, from listen.
+With SO_REUSEADDR on both, sockets that only are bound do not stand in each other's way. The port is looked at once more when a socket
+starts to listen (inet_csk_listen_start calls get_port again), and by then the other one listens: EADDRINUSE, from listen.
 """
 
 from faultlab.lab import Lab

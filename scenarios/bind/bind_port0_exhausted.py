@@ -1,8 +1,8 @@
 """Any free port will do, and there is none.
 
-Port 0 lets the kernel choose from ip_local_port_range (inet_csk_find_open_port). Both ports of the range here have a listener, so nothing is
-left: EADDRINUSE, though no port was named. A client that binds its source address before it dials asks for a port in the same way, and is told
-the same; without the bind, connect itself would choose, and say EADDRNOTAVAIL.
+Port 0 lets the kernel choose from ip_local_port_range (inet_csk_find_open_port). Both ports of the range here have a listener, so nothing
+is left: EADDRINUSE, though no port was named. A client that binds its source address before it dials asks for a port in the same way, and
+is told the same; without the bind, connect itself would choose, and say EADDRNOTAVAIL.
 """
 
 from faultlab.lab import Lab

@@ -15,7 +15,10 @@ SCENARIO = Scenario(
     expected=[Expected("listen", "EACCES", within=(0, 0.5), by_default=(0, 0.5), syscall="bind"), Expected("listen")],
     variants=["ipv6"],
     never=["> S", "< S"],
-    same_words={"connect-route-prohibit": "the operation: there it is connect, and ip route get says prohibit"},
+    same_words={
+        "connect-route-prohibit": "the operation: there it is connect, and ip route get says prohibit",
+        "connect-icmp6-admin-prohibited": "the operation: there it is connect, over IPv6",
+    },
     production="a container that no longer runs as root; a service started by hand by an ordinary user",
     diagnose="sysctl net.ipv4.ip_unprivileged_port_start; getpcaps PID",
     cure="a port from 1024 on behind a forwarder; AmbientCapabilities=CAP_NET_BIND_SERVICE; setcap",

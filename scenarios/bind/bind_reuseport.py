@@ -1,7 +1,7 @@
 """Two listeners share a port because both said SO_REUSEPORT; a third one that did not is refused.
 
-A port is shared only among sockets that all have SO_REUSEPORT and one owner (inet_bind_conflict, sk_reuseport_match): the first to listen decides. The
-kernel then deals the connections out among them. Who comes without the option gets EADDRINUSE, as beside any listener.
+A port is shared only among sockets that all have SO_REUSEPORT and one owner (inet_bind_conflict, sk_reuseport_match): the first to listen
+decides. The kernel then deals the connections out among them. Who comes without the option gets EADDRINUSE, as beside any listener.
 """
 
 from faultlab.lab import Lab

@@ -1,8 +1,8 @@
 """The listener is gone, but a connection it accepted still has its port, so a restart cannot bind.
 
 The server closed first, so its end of the connection stays in TIME_WAIT for a minute. bind lets a new socket beside it only if both have
-SO_REUSEADDR (inet_bind_conflict), and what TIME_WAIT has is what the old listener had when it was made. So it has to be set
-before the first bind; a program that learns of it only at the restart comes too late. Most languages set it for every listener; C sets nothing.
+SO_REUSEADDR (inet_bind_conflict), and what TIME_WAIT has is what the old listener had when it was made. So it has to be set before the
+first bind; a program that learns of it only at the restart comes too late. Most languages set it for every listener; C sets nothing.
 """
 
 from faultlab.lab import Lab

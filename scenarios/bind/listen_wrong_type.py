@@ -1,7 +1,7 @@
 """A socket is asked for something its kind cannot do.
 
-Datagram sockets have no connections to wait for: listen and accept are not in their table of operations (sock_no_listen, sock_no_accept), so
-EOPNOTSUPP. A listening socket in turn is no connection: reading from it says ENOTCONN (tcp_recvmsg_locked), writing to it EPIPE
+Datagram sockets have no connections to wait for: listen and accept are not in their table of operations (sock_no_listen, sock_no_accept),
+so EOPNOTSUPP. A listening socket in turn is no connection: reading from it says ENOTCONN (tcp_recvmsg_locked), writing to it EPIPE
 (sk_stream_wait_connect), as if a connection had broken.
 """
 

@@ -1,8 +1,8 @@
 """0.0.0.0 is dialled, and this very host answers.
 
-The unspecified address is one to listen on, not one to dial. Connecting to it means the loopback, a habit from BSD: the route lookup replaces it
-(ip_route_output_key_hash_rcu: both ends become 127.0.0.1), tcp_v6_connect puts ::1 in the place of ::. It works wherever the service happens to
-run on the same host, and is refused everywhere else.
+The unspecified address is one to listen on, not one to dial. Connecting to it means the loopback, a habit from BSD: the route
+lookup replaces it (ip_route_output_key_hash_rcu: both ends become 127.0.0.1), tcp_v6_connect puts ::1 in the place of ::. It
+works wherever the service happens to run on the same host, and is refused everywhere else.
 """
 
 from faultlab.lab import Lab
@@ -17,7 +17,7 @@ SCENARIO = Scenario(
             runtime="java", step=3, sees="ECONNREFUSED", variant="ipv6",
             note="Socket.connect puts InetAddress.getLocalHost(), an IPv4 address here, in the place of any unspecified address",
         ),
-    ],  # fmt: skip
+    ],
     variants=["ipv6"],
     wire=["> S", "> RA", "> S", "> SA", "> A"],
     wire_in={"ipv6": ["> S", "> RA", "> S"]},

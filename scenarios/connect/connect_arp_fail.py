@@ -1,8 +1,8 @@
 """Nobody on the link answers for the address, so the SYN never leaves.
 
-Before the first packet the kernel has to learn the neighbour's link address. The SYN waits while it asks three times, one second apart
-(mcast_solicit, retrans_time_ms); then the entry fails, and the kernel sends itself an ICMP host unreachable for what was waiting
-(arp_error_report or ndisc_error_report, ipv4_link_failure or ip6_link_failure): EHOSTUNREACH after three seconds.
+Before the first packet the kernel has to learn the neighbour's link address. The SYN waits while it asks three times, one second
+apart (mcast_solicit, retrans_time_ms); then the entry fails, and the kernel sends itself an ICMP host unreachable for what was
+waiting (arp_error_report or ndisc_error_report, ipv4_link_failure or ip6_link_failure): EHOSTUNREACH after three seconds.
 """
 
 import ipaddress

@@ -20,7 +20,12 @@ SCENARIO = Scenario(
     wire=["> S", "> S"],
     never=["< *"],
     counters={"client TcpExtTCPTimeouts": (2, 8)},
-    same_words={"keepalive-timeout": "the operation: there it is a read or write on a connection that was there"},
+    same_words={
+        "keepalive-timeout": "the operation: there it is a read or write on a connection that was there",
+        "backlog-full-syn-drop": "on the server: ss -ltn shows a full accept queue there, nstat TcpExtListenOverflows rises",
+        "connect-blackhole-app-timeout": "the errno: the program's own timer has none, the kernel's says ETIMEDOUT",
+        "connect-output-drop": "the capture: no SYN leaves this host there",
+    },
     production="a security group or firewall that drops, and a program without a timer of its own",
     diagnose="nstat TcpExtTCPSynRetrans; ss -o state syn-sent shows the retry timer",
     cure="a timer in the program; open the port",

@@ -1,7 +1,8 @@
 """A connection is dialled to an address that is nobody's in particular.
 
-TCP is between two. There is a route to a broadcast or multicast address, but tcp_v4_connect looks at what kind it is (RTCF_BROADCAST, RTCF_MULTICAST), and
-tcp_v6_connect at the address: ENETUNREACH at once, as if there was no route. IpOutNoRoutes stays at 0: there was one.
+TCP is between two. There is a route to a broadcast or multicast address, but tcp_v4_connect looks at what kind it is
+(RTCF_BROADCAST, RTCF_MULTICAST), and tcp_v6_connect at the address: ENETUNREACH at once, as if there was no route. IpOutNoRoutes
+stays at 0: there was one.
 """
 
 import ipaddress
@@ -16,7 +17,10 @@ SCENARIO = Scenario(
     variants=["ipv6", "multicast"],
     never=["> S", "> ARP"],
     counters={"client IpOutNoRoutes": 0, "client Ip6OutNoRoutes": 0, "client TcpActiveOpens": 0},
-    same_words={"connect-no-route": "ip route get ADDRESS finds a route here, of type broadcast or multicast"},
+    same_words={
+        "connect-no-route": "ip route get ADDRESS finds a route here, of type broadcast or multicast",
+        "connect-icmp-net-unreach": "the capture: there a SYN leaves and an ICMP error answers",
+    },
     production="a placeholder or mask error in a configuration; discovery addresses used for a connection",
     diagnose="ip route get ADDRESS",
     cure="the address of a host; UDP for broadcast and multicast",

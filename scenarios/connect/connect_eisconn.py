@@ -30,6 +30,7 @@ SCENARIO = Scenario(
     never=["> R*", "< R*"],
     counters={"client TcpActiveOpens": 1},
     counters_in={"listener": {"client TcpActiveOpens": 0}},
+    same_words={"connect-in-progress": "the sequence: there EINPROGRESS and EALREADY came before"},
     production="a retry loop that does not notice that the first attempt succeeded",
     diagnose="strace -e connect",
     cure="make a new socket for each attempt",

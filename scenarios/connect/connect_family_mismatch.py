@@ -1,7 +1,8 @@
 """A socket of one family is told to connect to an address of the other.
 
-tcp_v4_connect finds an address that is not AF_INET: EAFNOSUPPORT. tcp_v6_connect looks at the length first, and an IPv4 address is too short for it: EINVAL.
-Either way nothing is sent. Few programs get that far: most libraries make the socket to suit the address.
+tcp_v4_connect finds an address that is not AF_INET: EAFNOSUPPORT. tcp_v6_connect looks at the length first, and an IPv4 address
+is too short for it: EINVAL. Either way nothing is sent. Few programs get that far: most libraries make the socket to suit the
+address.
 """
 
 from faultlab.lab import Lab

@@ -23,7 +23,7 @@ SCENARIO = Scenario(
             runtime="node", step=3, sees="ok",
             note="libuv sets SO_REUSEADDR on whatever it binds, and the SYN takes the TIME_WAIT over (tcp_twsk_unique)",
         ),
-    ],  # fmt: skip
+    ],
     variants=["ipv6"],
     wire=["> S", "< SA", "> A", "> FA", "< FA", "> A"],
     never=["> R*", "< R*"],

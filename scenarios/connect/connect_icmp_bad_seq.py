@@ -1,8 +1,8 @@
 """Somebody who does not see the SYN sends an ICMP error about it, and is not believed.
 
-An ICMP error quotes the packet it is about. Whoever forges one blindly has to guess the sequence number of the SYN; one that was never sent
-is thrown away and counted (tcp_v4_err and tcp_v6_err: not between snd_una and snd_nxt). The SYN is repeated after a second, and the connection
-is made.
+An ICMP error quotes the packet it is about. Whoever forges one blindly has to guess the sequence number of the SYN; one that was
+never sent is thrown away and counted (tcp_v4_err and tcp_v6_err: not between snd_una and snd_nxt). The SYN is repeated after a
+second, and the connection is made.
 """
 
 from faultlab.faults.icmp import IcmpAnswer
@@ -23,6 +23,7 @@ SCENARIO = Scenario(
     production="a blind attack on connections being made; a box that rewrites sequence numbers and does not mend what ICMP quotes",
     diagnose="nstat TcpExtOutOfWindowIcmps",
     cure="none is needed: this is the protection at work",
+    hides="dropping all ICMP, which breaks the discovery of the path's MTU",
 )
 
 

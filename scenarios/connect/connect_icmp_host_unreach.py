@@ -21,6 +21,8 @@ SCENARIO = Scenario(
     same_words={
         "connect-arp-fail": "the capture: ARP questions without an answer, no SYN; and it takes 3 s",
         "connect-route-unreachable": "ip route get ADDRESS; nothing leaves the host",
+        "connect-icmp6-admin-prohibited": "the code of the ICMP error in the capture: admin-prohibited there",
+        "connect-icmp-lock-race": "nstat TcpExtLockDroppedIcmps rises there",
     },
     production="a firewall that rejects with host-prohibited; a router whose next hop is down",
     diagnose="tcpdump icmp: who sent it, and which code",

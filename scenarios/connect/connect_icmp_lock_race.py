@@ -1,8 +1,9 @@
 """The ICMP error is faster than the system call that sent the SYN.
 
-A firewall on the same machine answers inside the very system call that sends (softirq of the transmission), while connect holds the socket. tcp_v4_err then notes
-a soft error only (sk_err_soft, TcpExtLockDroppedIcmps). Whoever waits inside connect sleeps on until the SYN is repeated a second later, and the next answer finds the
-socket free. Whoever polls is woken at once, since ip_icmp_error has queued the error for it, and SO_ERROR hands over the soft one. ICMPv6 is queued only for IPV6_RECVERR
+A firewall on the same machine answers inside the very system call that sends (softirq of the transmission), while connect holds
+the socket. tcp_v4_err then notes a soft error only (sk_err_soft, TcpExtLockDroppedIcmps). Whoever waits inside connect sleeps on
+until the SYN is repeated a second later, and the next answer finds the socket free. Whoever polls is woken at once, since
+ip_icmp_error has queued the error for it, and SO_ERROR hands over the soft one. ICMPv6 is queued only for IPV6_RECVERR
 (ipv6_icmp_error): there everybody waits.
 """
 

@@ -1,8 +1,8 @@
 """A router that knows no route answers the SYN with ICMP net unreachable.
 
 In SYN_SENT Linux takes the error for final (tcp_v4_err); net unreachable and net prohibited both stand for ENETUNREACH
-(icmp_err_convert), and so does no route of ICMPv6 (icmpv6_err_convert). A route missing on this very host gives the same errno, but then
-nothing leaves.
+(icmp_err_convert), and so does no route of ICMPv6 (icmpv6_err_convert). A route missing on this very host gives the same errno,
+but then nothing leaves.
 """
 
 from faultlab.faults.icmp import IcmpAnswer

@@ -1,7 +1,8 @@
 """A box on the way says that it does not know TCP, or does not understand the packet.
 
-Two rare ICMP errors, two rare errnos: protocol unreachable is ENOPROTOOPT (icmp_err_convert), a parameter problem EPROTO (tcp_v4_err).
-ICMPv6 has no protocol unreachable: an unknown next header is a parameter problem there, so EPROTO (icmpv6_err_convert).
+Two rare ICMP errors, two rare errnos: protocol unreachable is ENOPROTOOPT (icmp_err_convert), a parameter problem EPROTO
+(tcp_v4_err). ICMPv6 has no protocol unreachable: an unknown next header is a parameter problem there, so EPROTO
+(icmpv6_err_convert).
 """
 
 from faultlab.faults.icmp import IcmpAnswer
@@ -12,7 +13,7 @@ SCENARIO = Scenario(
     title="ICMP protocol unreachable answers the SYN",
     spec="https://www.rfc-editor.org/rfc/rfc1122#page-103",
     expected=[Expected("connect", "ENOPROTOOPT", within=(0, 0.8), by_default=(0, 0.8))],
-    expected_in=dict.fromkeys(("ipv6", "parameter"), [Expected("connect", "EPROTO", within=(0, 0.8), by_default=(0, 0.8))]),
+    expected_in={name: [Expected("connect", "EPROTO", within=(0, 0.8), by_default=(0, 0.8))] for name in ("ipv6", "parameter")},
     variants=["ipv6", "parameter"],
     wire=["> S", "< ICMP proto-unreachable!"],
     wire_in={"ipv6": ["> S", "< ICMP next-header-unknown!"], "parameter": ["> S", "< ICMP parameter-problem!"]},

@@ -1,7 +1,7 @@
 """An IPv6 link-local address says which host, but not on which link.
 
-fe80::/10 exists on every link of a host, so such an address means something only with an interface (`fe80::1%eth0`). Without one tcp_v6_connect cannot
-choose and says EINVAL, at once; nothing is sent.
+fe80::/10 exists on every link of a host, so such an address means something only with an interface (`fe80::1%eth0`). Without one
+tcp_v6_connect cannot choose and says EINVAL, at once; nothing is sent.
 """
 
 from faultlab.lab import Lab

@@ -21,7 +21,10 @@ SCENARIO = Scenario(
     never_in={"ipv6": ["< *"]},
     counters={"server Ip6InHdrErrors": 0},
     counters_in={"ipv6": {"server Ip6InHdrErrors": (1, 9)}},
-    same_words={"connect-route-blackhole": "ip route get ADDRESS fails there without a source; here only with `from` the loopback address"},
+    same_words={
+        "connect-route-blackhole": "ip route get ADDRESS fails there without a source; here only with `from` the loopback address",
+        "connect-family-mismatch": "strace: the families of socket and address differ there",
+    },
     production="a local address copied from the configuration of a listener on localhost",
     diagnose="ss -tan shows the local address; ip route get ADDRESS from 127.0.0.1",
     cure="bind an address of the outgoing interface, or none",

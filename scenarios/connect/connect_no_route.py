@@ -14,7 +14,10 @@ SCENARIO = Scenario(
     expected=[Expected("connect", "ENETUNREACH", within=(0, 0.5), by_default=(0, 0.5), at_once=True)],
     variants=["ipv6"],
     never=["> S"],
-    same_words={"connect-icmp-net-unreach": "the capture: there a SYN leaves and an ICMP error answers; here nothing leaves"},
+    same_words={
+        "connect-icmp-net-unreach": "the capture: there a SYN leaves and an ICMP error answers; here nothing leaves",
+        "connect-broadcast-multicast": "ip route get ADDRESS finds a route there, of type broadcast or multicast",
+    },
     production="no default gateway, an interface that is down, a container without a network",
     diagnose="ip route get ADDRESS; nstat IpOutNoRoutes",
     cure="mend the route or the interface",

@@ -1,7 +1,8 @@
 """A firewall on this very host drops the SYN on its way out, and connect does not notice.
 
-The output hook answers with EPERM, and a datagram's sender would get that. TCP takes it for a segment lost on the way and repeats it (tcp_connect looks
-only for ECONNREFUSED), so it ends like any black hole: ETIMEDOUT. A rule that rejects with tcp-reset makes up the peer's RST: refused at once.
+The output hook answers with EPERM, and a datagram's sender would get that. TCP takes it for a segment lost on the way and repeats
+it (tcp_connect looks only for ECONNREFUSED), so it ends like any black hole: ETIMEDOUT. A rule that rejects with tcp-reset makes
+up the peer's RST: refused at once.
 """
 
 from faultlab.faults.packet_filter import FilterVerdict

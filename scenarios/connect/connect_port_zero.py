@@ -16,7 +16,7 @@ SCENARIO = Scenario(
             runtime="node", step=1, sees="ECONNREFUSED", words={"message": "connect ECONNREFUSED {remote_ip}"},
             note="a port of 0 is left out of the message (ExceptionWithHostPort)",
         ),
-    ],  # fmt: skip
+    ],
     variants=["ipv6"],
     wire=["> S", "< RA"],
     never=["< SA"],

@@ -1,7 +1,8 @@
 """A firewall answers the SYN with ICMP port unreachable, its default way to reject.
 
-In SYN_SENT Linux takes an ICMP error that quotes its own SYN for final (tcp_v4_err, tcp_v6_err), and port unreachable stands for the very
-errno that a RST gives (icmp_err_convert): ECONNREFUSED. The program cannot tell a firewall from a service that is down; the capture can.
+In SYN_SENT Linux takes an ICMP error that quotes its own SYN for final (tcp_v4_err, tcp_v6_err), and port unreachable stands for
+the very errno that a RST gives (icmp_err_convert): ECONNREFUSED. The program cannot tell a firewall from a service that is down;
+the capture can.
 """
 
 from faultlab.faults.icmp import IcmpAnswer

@@ -20,7 +20,12 @@ SCENARIO = Scenario(
     wire=["> S", "< RA"],
     never=["< SA"],
     counters={"client TcpAttemptFails": 1},
-    same_words={"connect-refused-icmp-port": "the capture: an ICMP port unreachable comes instead of a RST"},
+    same_words={
+        "connect-refused-icmp-port": "the capture: an ICMP port unreachable comes instead of a RST",
+        "connect-any-address": "the address in the words is 0.0.0.0 or ::, and the SYN is on lo",
+        "connect-port-zero": "the port: 0 in the capture there",
+        "connect-output-drop": "the capture: there no SYN leaves this host, its own firewall made the RST up",
+    },
     production="the service is down, on another port, or bound to another address; a firewall that rejects",
     diagnose="ss -ltn on the server; tcpdump 'tcp[tcpflags] & tcp-rst != 0' tells a RST from an ICMP error",
     cure="start the service, mend the port; retry with growing pauses while it starts",

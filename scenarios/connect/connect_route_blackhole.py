@@ -1,7 +1,8 @@
 """The route to the destination is a black hole, and connect says that the argument is invalid.
 
-A router drops in silence what its blackhole route matches. For packets of its own the lookup itself fails, and the errno of that kind is EINVAL
-(fib_props; ip6_route_info_create for IPv6): no silence, no timeout, but words that make one look for a bug in the program.
+A router drops in silence what its blackhole route matches. For packets of its own the lookup itself fails, and the errno of that
+kind is EINVAL (fib_props; ip6_route_info_create for IPv6): no silence, no timeout, but words that make one look for a bug in the
+program.
 """
 
 from faultlab.faults.routes import BadRoute
@@ -18,6 +19,7 @@ SCENARIO = Scenario(
     same_words={
         "connect-loopback-source": "the local address of the socket is a loopback address there",
         "connect-linklocal-no-scope": "the address dialled begins with fe80 and names no interface there",
+        "connect-family-mismatch": "strace: the families of socket and address differ there",
     },
     production="null routing of an attacked or unwanted address",
     diagnose="ip route get ADDRESS: Invalid argument",

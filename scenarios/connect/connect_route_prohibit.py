@@ -1,7 +1,7 @@
 """The route to the destination says "prohibit", and connect is denied like a file without permission.
 
-The route lookup of connect finds a route, and its kind is an error: prohibit stands for EACCES (fib_props; ip6_route_info_create for IPv6).
-Nothing is sent. No capability and no file mode is involved, whatever the words say.
+The route lookup of connect finds a route, and its kind is an error: prohibit stands for EACCES (fib_props; ip6_route_info_create
+for IPv6). Nothing is sent. No capability and no file mode is involved, whatever the words say.
 """
 
 from faultlab.faults.routes import BadRoute
@@ -15,7 +15,10 @@ SCENARIO = Scenario(
     variants=["ipv6"],
     never=["> S"],
     counters={"client TcpActiveOpens": 0},
-    same_words={"connect-icmp6-admin-prohibited": "the capture: there a SYN leaves and an ICMPv6 error answers; here nothing leaves"},
+    same_words={
+        "connect-icmp6-admin-prohibited": "the capture: there a SYN leaves and an ICMPv6 error answers; here nothing leaves",
+        "bind-privileged-port": "the operation: there it is the bind of a port below 1024",
+    },
     production="policy routing, a VPN or container network that forbids a destination",
     diagnose="ip route get ADDRESS: Permission denied",
     cure="take the route or the rule away",

@@ -16,6 +16,7 @@ SCENARIO = Scenario(
     expected=[Expected("connect"), Expected("send", bytes=4), Expected("recv", bytes=4, data="echo")],
     variants=["ipv6"],
     wire=["> S", "> SA", "> PA"],
+    same_words={"simultaneous-open": "the addresses: there they are those of two hosts"},
     production="a client that reconnects in a loop to a service of its own host that is down",
     diagnose="ss -tn: local and peer address are the same",
     cure="keep listeners out of ip_local_port_range; compare both addresses after connecting",

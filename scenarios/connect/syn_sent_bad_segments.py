@@ -1,8 +1,9 @@
 """Segments arrive that look like an end of the connection being made, and are not.
 
-In SYN_SENT only what acknowledges the SYN counts (tcp_rcv_synsent_state_process). A RST without ACK says nothing about the SYN, and neither ACK nor FIN opens
-anything: thrown away. What acknowledges something never sent belongs to an older connection: it is answered by a RST that kills that one, and the SYN is repeated at once
-(TCP_TIMEOUT_MIN); if it is a RST itself, it is not even answered. A stray RST cannot refuse a connect, and a peer that rebooted is talked into a new connection.
+In SYN_SENT only what acknowledges the SYN counts (tcp_rcv_synsent_state_process). A RST without ACK says nothing about the SYN,
+and neither ACK nor FIN opens anything: thrown away. What acknowledges something never sent belongs to an older connection: it is
+answered by a RST that kills that one, and the SYN is repeated at once (TCP_TIMEOUT_MIN); if it is a RST itself, it is not even
+answered. A stray RST cannot refuse a connect, and a peer that rebooted is talked into a new connection.
 """
 
 from faultlab.lab import Lab
@@ -20,6 +21,7 @@ SCENARIO = Scenario(
     production="a peer that rebooted and still knows the old connection; a blind attacker; a late duplicate",
     diagnose="tcpdump: a RST whose acknowledgement is not that of the SYN",
     cure="none is needed: this is the protection at work",
+    hides="a firewall that drops what it thinks invalid: then the old connection at the peer is never cleared away",
 )
 
 

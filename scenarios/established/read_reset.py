@@ -20,6 +20,7 @@ SCENARIO = Scenario(
     same_words={
         "peer-close-unread-data": "on the peer: nstat TcpExtTCPAbortOnClose; here the peer's TcpOutRsts stays 0",
         "linger0-rst": "on the peer: its own kernel counts TcpOutRsts",
+        "connect-econnreset": "the operation: there connect itself fails",
     },
     production="a load balancer or firewall that forgot the connection; a peer that crashed",
     diagnose="tcpdump 'tcp[tcpflags] & tcp-rst != 0' at both ends: a RST that the peer never sent was forged on the way (look at its TTL)",

@@ -29,6 +29,7 @@ class Netns:
     """Network namespaces and veth."""
 
     name: ClassVar[str] = "netns"
+    virtual: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._channel: Channel | None = None

@@ -26,12 +26,16 @@ class FilterVerdict:
     """DROP, or REJECT with its type: `REJECT --reject-with tcp-reset`."""
     match: str = "-p tcp"
     """What it matches, in iptables' own words."""
+    family: int | None = None
+    """4 or 6 where it is not the play's own."""
+    may_idle: bool = False
+    """Whether it may match nothing: it depends on the program whether it goes that way at all."""
 
     @contextmanager
     def applied(self, bed: Testbed) -> Iterator[Mapping[str, Any]]:
         """Put the rule first in its chain; on exit its counters have to say that it matched something."""
         host = bed.host(self.at)
-        tool = "iptables" if bed.family == 4 else "ip6tables"
+        tool = "iptables" if (self.family or bed.family) == 4 else "ip6tables"
         evidence: dict[str, Any] = {"rule": f"{self.chain} {self.match} -j {self.target}"}
         host.run(
             f"{tool}-restore", "--noflush", stdin=self._table("-I", ":faultlab - [0:0]\n", f"-A faultlab {self.match} -j {self.target}\n")
@@ -39,7 +43,7 @@ class FilterVerdict:
         try:
             yield evidence
             evidence["packets"] = self._packets(host.run(f"{tool}-save", "-c", "-t", "filter").stdout)
-            if evidence["packets"] == 0:
+            if evidence["packets"] == 0 and not self.may_idle:
                 raise FaultNotObserved(self, "its rule matched no packet")
         finally:
             host.run(f"{tool}-restore", "--noflush", stdin=self._table("-D", "", "-F faultlab\n-X faultlab\n"))

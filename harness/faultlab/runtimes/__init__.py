@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -72,7 +73,8 @@ class Runtime:
         # Programs that a package brought along lie beside the interpreter of a virtual environment.
         path = os.pathsep.join([os.environ.get("PATH", os.defpath), os.path.dirname(sys.executable), "/usr/local/bin", "/usr/bin"])
         for tool, candidates in chain.items():
-            hit = next((p for c in candidates if (p := shutil.which(c, path=path))), None)
+            places = [c.format(purelib=sysconfig.get_path("purelib")) for c in candidates]
+            hit = next((p for c in places if (p := shutil.which(c, path=path))), None)
             if hit is None:
                 raise RuntimeUnavailable(self.name, f"{' or '.join(candidates)} not found", remedy)
             found[tool] = hit
@@ -172,6 +174,8 @@ class Runtime:
         symbol = want.result
         if symbol in ("ok", "eof", "timeout", "blocked"):
             return Wording(outcome=symbol)
+        if want.op == "error" and symbol != "CLOSED":  # the call succeeds, and its answer is the errno
+            return Wording(outcome="ok", errno=symbol)
         facts = dict(saw.facts)
         when = frozenset(facts.get("when", "").split()) | ({"at-once"} if want.at_once else frozenset())
         fields = {**self.rule(symbol, want.op, when=when, syscall=want.syscall), **overrides}

@@ -878,6 +878,26 @@ static int op_error(struct call *call)
     return error;
 }
 
+static void do_nothing(int number)
+{
+    (void)number;
+}
+
+/* The thread that reads requests leaves the signal to those that are busy in the background. */
+static int op_handle(struct call *call)
+{
+    int number = (int)get_number(call->request, "signal", 0);
+    struct sigaction action = {.sa_handler = do_nothing, .sa_flags = get_flag(call->request, "restart") ? SA_RESTART : 0};
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, number);
+    start(call);
+    int error = sigaction(number, &action, NULL) == 0 ? 0 : errno;
+    stop(call);
+    pthread_sigmask(SIG_BLOCK, &blocked, NULL);
+    return error;
+}
+
 static const struct {
     const char *name;
     int (*perform)(struct call *);
@@ -895,6 +915,7 @@ static const struct {
     {"option", op_option},
     {"deadline", op_deadline},
     {"error", op_error},
+    {"handle", op_handle},
 };
 
 /* ---- answers ----------------------------------------------------------------------------------------------------- */
@@ -971,6 +992,14 @@ static void *serve(void *argument)
     return NULL;
 }
 
+static void *serve_in_background(void *argument)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    pthread_sigmask(SIG_SETMASK, &none, NULL);
+    return serve(argument);
+}
+
 int main(void)
 {
     char *line = NULL;
@@ -989,7 +1018,7 @@ int main(void)
             malformed(request);
         if (!get_flag(request->root, "background"))
             serve(request);
-        else if ((errno = pthread_create(&thread, NULL, serve, request)) != 0)
+        else if ((errno = pthread_create(&thread, NULL, serve_in_background, request)) != 0)
             must(NULL);
         else
             pthread_detach(thread);

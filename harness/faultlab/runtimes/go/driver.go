@@ -16,6 +16,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/signal"
 	"runtime"
 	"strconv"
 	"strings"
@@ -46,6 +47,7 @@ type request struct {
 	Name       string         `json:"name"`
 	Value      any            `json:"value"`
 	Family     int            `json:"family"`
+	Signal     int            `json:"signal"`
 }
 
 type answer struct {
@@ -205,6 +207,11 @@ func (d *driver) perform(q *request, a *answer) error {
 		return d.deadline(q, a)
 	case "error":
 		return d.error(q, a)
+	case "handle":
+		return a.time(func() error {
+			signal.Notify(make(chan os.Signal, 1), syscall.Signal(q.Signal))
+			return nil
+		})
 	case "socket", "bind":
 		return unsupported("package net has no socket that is neither listening nor connected")
 	}

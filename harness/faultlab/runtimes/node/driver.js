@@ -13,6 +13,7 @@
 // The error that a `send` was answered with is emitted as 'error' too. It is told once.
 
 const net = require('net');
+const { constants } = require('os');
 
 const EOF = { outcome: 'eof' };
 const OK = { outcome: 'ok' };
@@ -181,7 +182,7 @@ class Connection {
       this.socket.setNoDelay(value);
     } else if (name === 'keepalive' && (value.interval === undefined || this.socket.setKeepAlive.length === 4)) {
       const { idle = 0, interval, count } = value;
-      this.socket.setKeepAlive(value !== false, idle * 1000, interval && interval * 1000, count); // Node 20 knows but two
+      this.socket.setKeepAlive(value !== false, idle * 1000, interval && interval * 1000, count); // Node 20: two only
     } else if (name === 'linger' && value <= 0) {
       this.linger = value; // no SO_LINGER in Node, but resetAndDestroy() does what linger 0 is used for
     } else {
@@ -321,6 +322,12 @@ const operations = {
   close: ({ sock }) => able('close', sock).close(),
   option: ({ sock, name, value }) => able('option', sock).option(name, value),
   deadline: ({ sock, seconds }) => able('deadline', sock).deadline(seconds),
+
+  handle({ signal }) {
+    const [name] = Object.entries(constants.signals).find(([, number]) => number === signal);
+    process.on(name, () => {});
+    return OK;
+  },
 
   socket() { throw new Unsupported('a net.Socket has no descriptor before connect()'); },
   bind() { throw new Unsupported('net binds only on the way to connect() or listen()'); },

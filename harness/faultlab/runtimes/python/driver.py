@@ -283,6 +283,25 @@ def op_error(request: Fields, clock: Stopwatch) -> Fields:
     return {"errno": number} if number else {}
 
 
+def op_handle(request: Fields, clock: Stopwatch) -> Fields:
+    """A handler that does nothing; the thread that reads requests leaves the signal to those that are busy in the background."""
+    import signal
+
+    with clock:
+        signal.signal(request["signal"], lambda *_: None)
+        signal.siginterrupt(request["signal"], not request.get("restart"))
+    signal.pthread_sigmask(signal.SIG_BLOCK, [request["signal"]])
+    return {}
+
+
+def serve_in_background(request: Fields) -> None:
+    """Serve with no signal blocked, whatever the thread of the requests blocks."""
+    import signal
+
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    serve(request)
+
+
 def class_name(error: BaseException) -> str:
     """The class as a traceback spells it."""
     cls = type(error)
@@ -339,7 +358,7 @@ def main() -> None:
         if request.get("background"):
             from threading import Thread
 
-            Thread(target=serve, args=(request,), daemon=True).start()
+            Thread(target=serve_in_background, args=(request,), daemon=True).start()
         else:
             serve(request)
 

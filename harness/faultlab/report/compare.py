@@ -1,0 +1,271 @@
+"""Cells, disagreements and differences: what the plays say when they are held against each other."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from faultlab.ladder import duration
+from faultlab.report.gather import Gathered, Seen
+
+STATES = ("differs", "lab-error", "mixed", "deviates", "match", "unsupported", "unavailable", "not-played")
+"""Of several plays a cell shows the first of these."""
+QUIET = ("unsupported", "unavailable")
+
+Key = tuple[str, str, str, str, str]
+"""scenario, variant, runtime, stack, backend"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Every play of one scenario's variant by one runtime on one stack."""
+
+    key: Key
+    plays: tuple[Seen, ...]
+
+    @property
+    def state(self) -> str:
+        """The verdict; `mixed` where repetitions do not agree."""
+        return self.plays[0].verdict if len({(p.verdict, p.steps if p.played else ()) for p in self.plays}) == 1 else "mixed"
+
+    @property
+    def first(self) -> Seen:
+        """The play that is shown for it: the one that needs looking at most."""
+        return min(self.plays, key=lambda p: STATES.index(p.verdict))
+
+    @property
+    def note(self) -> str:
+        """How many of the repetitions say what is shown."""
+        if self.state != "mixed":
+            return ""
+        same = sum((p.verdict, p.steps) == (self.first.verdict, self.first.steps) for p in self.plays)
+        return f"{same}/{len(self.plays)}"
+
+
+def cells(gathered: Gathered) -> dict[Key, Cell]:
+    """All cells, in the order of their keys."""
+    found: dict[Key, list[Seen]] = defaultdict(list)
+    for p in gathered.plays:
+        found[p.scenario, p.variant, p.runtime, p.stack, p.backend].append(p)
+    return {key: Cell(key, tuple(found[key])) for key in sorted(found)}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a field of the matrix shows of one or more cells."""
+
+    state: str
+    head: str
+    """The first thing that was not ok, or `ok`."""
+    rest: str
+    """What came after it."""
+    note: str
+    cell: Cell
+
+    @property
+    def same(self) -> tuple[str, str, str, str]:
+        """What makes two fields look alike."""
+        return self.state, self.head, self.rest, self.note
+
+
+def view(several: Sequence[Cell]) -> View | None:
+    """One field of the matrix; None where nothing was played."""
+    if not several:
+        return None
+    shown = min(several, key=lambda c: STATES.index(c.state))
+    outcomes = Counter(c.first.steps for c in several if c.first.played)
+    note = shown.note
+    if len(outcomes) > 1:
+        note = f"{len(outcomes)} answers"
+    quiet = sum(c.state in QUIET for c in several)
+    if quiet and shown.state not in QUIET:
+        note = ", ".join(filter(None, [note, f"{len(several) - quiet} of {len(several)} played"]))
+    head, rest = headline(shown.first)
+    return View(shown.state, head, rest, note, shown)
+
+
+def headline(play: Seen) -> tuple[str, str]:
+    """What a play came to, in symbols: the first that is not ok, with its time where it took one; and those after it."""
+    if play.verdict in (*QUIET, "lab-error"):
+        return "", ""
+    notable: list[str] = []
+    for step, seconds in zip(play.steps, play.seconds, strict=True):
+        symbol = step.partition(" ")[2]
+        if symbol == "ok":
+            continue
+        shown = symbol.upper() if symbol == "eof" else symbol
+        if seconds >= 1:
+            shown += f" {duration(seconds)}"
+        if not notable or notable[-1] != shown:
+            notable.append(shown)
+    return (notable[0], " ".join(f"→ {n}" for n in notable[1:])) if notable else ("ok", "")
+
+
+# ---- disagreements -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Camp:
+    """Those who saw the same."""
+
+    who: tuple[str, ...]
+    steps: tuple[str, ...]
+    notes: tuple[str, ...]
+    """Why, where a departure is declared."""
+    undeclared: bool
+    """Whether it is against what the catalogue says, and nobody has said why."""
+    words: tuple[str, ...] = ()
+    """Where only the words differ: which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """Runtimes, or stacks, that saw different things in the same failure."""
+
+    scenario: str
+    where: tuple[str, ...]
+    """In which variants, on which stacks or by which runtimes it is so."""
+    camps: tuple[Camp, ...]
+    words_only: bool = False
+
+
+def between_runtimes(all_cells: Mapping[Key, Cell], label: Callable[[str, str], str]) -> list[Disagreement]:
+    """Where runtimes disagree on the same stack."""
+    return _disagreements(
+        all_cells.values(),
+        group=lambda k: (k[0], k[1], k[3], k[4]),
+        member=lambda k: k[2],
+        place=lambda k: f"{k[1] or 'plain'} on {label(k[3], k[4])}",
+    )
+
+
+def between_stacks(all_cells: Mapping[Key, Cell], label: Callable[[str, str], str]) -> list[Disagreement]:
+    """Where stacks disagree about the same runtime: in what happened, or only in its words."""
+    what = _disagreements(
+        all_cells.values(),
+        group=lambda k: (k[0], k[1], k[2]),
+        member=lambda k: label(k[3], k[4]),
+        place=lambda k: f"{k[2]}{' ' + k[1] if k[1] else ''}",
+    )
+    words = _disagreements(
+        all_cells.values(),
+        group=lambda k: (k[0], k[1], k[2]),
+        member=lambda k: label(k[3], k[4]),
+        place=lambda k: f"{k[2]}{' ' + k[1] if k[1] else ''}",
+        by_words=True,
+    )
+    return what + words
+
+
+def _disagreements(
+    found: Iterable[Cell],
+    group: Callable[[Key], tuple[str, ...]],
+    member: Callable[[Key], str],
+    place: Callable[[Key], str],
+    by_words: bool = False,
+) -> list[Disagreement]:
+    groups: dict[tuple[str, ...], list[Cell]] = defaultdict(list)
+    for cell in found:
+        if cell.first.played:
+            groups[group(cell.key)].append(cell)
+    merged: dict[tuple[str, tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]], list[list[Cell]]] = defaultdict(list)
+    for key, several in groups.items():
+        camps: dict[tuple[str, ...], list[Cell]] = defaultdict(list)
+        for cell in several:
+            camps[cell.first.words if by_words else cell.first.steps].append(cell)
+        if len(camps) < 2 or (by_words and len({c.first.steps for c in several}) > 1):
+            continue
+        parts = tuple(sorted((steps, tuple(sorted(member(c.key) for c in who))) for steps, who in camps.items()))
+        merged[key[0], parts].append(several)
+    result = []
+    for (scenario, parts), places in merged.items():
+        by_steps: dict[tuple[str, ...], list[Cell]] = defaultdict(list)
+        for several in places:
+            for cell in several:
+                by_steps[cell.first.words if by_words else cell.first.steps].append(cell)
+        where = tuple(dict.fromkeys(place(several[0].key) for several in places))
+        camps_ = tuple(_camp(who, by_steps[steps], by_words) for steps, who in sorted(parts, key=lambda part: (-len(part[1]), part)))
+        result.append(Disagreement(scenario, where, camps_, by_words))
+    return sorted(result, key=lambda d: (d.scenario, d.where))
+
+
+def _camp(who: tuple[str, ...], several: Sequence[Cell], by_words: bool) -> Camp:
+    first = several[0].first
+    notes = dict.fromkeys(note for cell in several if cell.state == "deviates" for note in cell.first.whole().get("notes", ()))
+    words = tuple(" ".join(filter(None, w.split("\n")[1:])) for w in first.words) if by_words else ()
+    return Camp(who, first.steps, tuple(notes), any(c.state in ("differs", "mixed") for c in several), words)
+
+
+# ---- the difference between two records ------------------------------------------------------------------------------------
+
+KINDS = {
+    "added": "only in the second",
+    "removed": "only in the first",
+    "symbol": "another symbol",
+    "verdict": "another verdict",
+    "words": "the same symbols in other words",
+    "time": "the same, in another time",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One play that two records do not agree on."""
+
+    kind: str
+    name: str
+    scenario: str
+    before: str
+    after: str
+
+
+def difference(gathered: Gathered, one: int, two: int) -> tuple[list[Change], int]:
+    """What changed from one record to the other, by the kind of change; and how many plays are the same in both."""
+    sides: list[dict[tuple[str, ...], list[Seen]]] = [defaultdict(list), defaultdict(list)]
+    backends = [{p.backend for p in gathered.plays if p.source == n} for n in (one, two)]
+    several = max(map(len, backends)) > 1
+    for p in gathered.plays:
+        for side, number in zip(sides, (one, two), strict=True):
+            if p.source == number:
+                side[p.scenario, p.runtime, p.variant, p.backend if several else ""].append(p)
+    changes: list[Change] = []
+    same = 0
+    for key in sorted(sides[0].keys() | sides[1].keys()):
+        before, after = sides[0].get(key), sides[1].get(key)
+        name = f"{key[0]} [{' '.join(filter(None, key[1:]))}]"
+        if before is None or after is None:
+            kind = "added" if before is None else "removed"
+        else:
+            kind = _kind(before, after)
+            same += not kind
+        if kind:
+            texts = [_told(side, kind) for side in (before, after)]
+            changes.append(Change(kind, name, key[0], texts[0], texts[1]))
+    order = list(KINDS)
+    return sorted(changes, key=lambda c: (order.index(c.kind), c.name)), same
+
+
+def _kind(before: Sequence[Seen], after: Sequence[Seen]) -> str:
+    if {p.steps for p in before if p.played} != {p.steps for p in after if p.played} and any(p.played for p in before) and any(p.played for p in after):
+        return "symbol"
+    if {p.verdict for p in before} != {p.verdict for p in after}:
+        return "verdict"
+    if {p.words for p in before if p.played} != {p.words for p in after if p.played}:
+        return "words"
+    # Half as long again and a tenth of a second more is what a scheduler does not do.
+    for a, b in zip(before[0].seconds, after[0].seconds, strict=False):
+        if max(a, b) - min(a, b) >= 0.1 and max(a, b) > 1.5 * min(a, b):
+            return "time"
+    return ""
+
+
+def _told(plays: Sequence[Seen] | None, kind: str) -> str:
+    if not plays:
+        return ""
+    play = plays[0]
+    if kind == "words":
+        return " · ".join(" ".join(filter(None, w.split("\n")[1:])) for w in play.words if w.strip() not in ("ok", "eof"))
+    if kind == "time":
+        return ", ".join(f"{s} {duration(t)}" for s, t in zip(play.steps, play.seconds, strict=True) if t >= 0.05)
+    return f"{play.verdict}: {', '.join(play.steps)}" if play.played else play.verdict

@@ -1,0 +1,34 @@
+"""The name server could not find out.
+
+Code 2, server failure: whom it asked in turn is silent, wrong, or signed badly. That says nothing about the name, so the resolver calls it
+temporary (EAI_AGAIN). glibc is content with that answer; Go asks once more; musl asks twice more and then waits for its whole timer
+(res_msend), which is one second here and five by default.
+"""
+
+from faultlab.faults.resolver import NameServer, asking
+from faultlab.lab import Lab
+from faultlab.scenario import Expected, Scenario
+
+SCENARIO = Scenario(
+    title="The name server fails",
+    spec="https://www.rfc-editor.org/rfc/rfc1035#section-4.1.1",
+    files=asking("timeout:1 attempts:2"),
+    expected=[Expected("resolve", "EAI_AGAIN", within=(0, 2.5), by_default=(0, 2.5))],
+    wire=["> UDP", "< UDP!"],
+    never=["> S", "< ICMP"],
+    same_words={
+        "dns-refused": "dig NAME: there the status is REFUSED",
+        "dns-timeout": "the time, and tcpdump port 53: there no answer comes",
+        "dns-server-unreachable": "tcpdump: there an ICMP error comes, or nothing leaves",
+    },
+    production="a broken upstream server, an expired signature (DNSSEC)",
+    diagnose="dig NAME: status SERVFAIL; dig +trace NAME; dig +cd NAME leaves the signatures out",
+    cure="mend the zone or its server; a second name server",
+    hides="retrying",
+)
+
+
+def test_dns_servfail(lab: Lab) -> None:
+    """Ask a name server that fails."""
+    with lab.fault(NameServer(says="SERVFAIL")):
+        lab.client.resolve("broken.test")
