@@ -144,7 +144,8 @@ def main() -> None:
     )
     if bare:
         print(f"  {'floor':10s} {spread(bare)}   by hand with unshare, ip and python, nothing observed")
-    for runtime in all_runtimes().values():
+    kind = catalogue.load()[SCENARIO].scenario.kind
+    for runtime in (r for r in all_runtimes().values() if r.kind == kind):
         try:
             runtime.prepare()
             found = plays(runtime, wish.plays)

@@ -84,6 +84,7 @@ class Nowhere:
     """A backend that is not available anywhere."""
 
     name: ClassVar[str] = "nowhere"
+    virtual: ClassVar[bool] = False
 
     def check(self) -> None:
         """Say so."""

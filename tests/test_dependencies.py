@@ -18,18 +18,20 @@ PACKAGE = Path(faultlab.__file__).parent
 # A module or folder -> all of the package that it may import. What is not listed here may import anything that knows it not.
 MAY_KNOW = {
     "scenarios": {"lab", "scenario", "faults", "testbed", "errors"},
-    "scenario": set(), "errors": set(), "wire": set(), "errnos": set(), "identity": set(), "agent": set(),
+    "scenario": set(), "errors": set(), "wire": set(), "errnos": set(), "identity": set(), "agent": set(), "watchdog": set(),
     "testbed": {"errors", "wire"},
     "faults": {"testbed", "errors", "wire", "faults"},
-    "backends": {"testbed", "errors", "wire", "remote", "identity", "backends"},
+    "backends": {"testbed", "errors", "wire", "remote", "identity", "backends", "kernels", "watchdog"},
     "remote": {"testbed", "errors", "wire"},
     "driver": {"errors", "remote"},
-    "lab": {"testbed", "scenario", "errors", "errnos", "wire", "remote", "driver", "scripted"},
+    "lab": {"testbed", "scenario", "errors", "errnos", "wire", "remote", "driver", "scripted", "web"},
+    "kernels": {"identity", "errors", "runtimes"},
     "scripted": {"faults", "remote", "wire"},
-    "runtimes": {"scenario", "errors", "errnos", "identity"},
+    "runtimes": {"scenario", "errors", "errnos", "identity", "runtimes"},
     "catalogue": {"scenario", "errors"},
     "record": {"errors", "catalogue", "testbed"},
-    "report": {"record", "errors", "report"},
+    "report": {"record", "errors", "ladder", "report"},
+    "ladder": set(),
 }  # fmt: skip
 PURE = ["scenario", "wire", "errors", "record"]
 

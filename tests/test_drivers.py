@@ -91,7 +91,7 @@ class Conversation:
             stream.close()
 
 
-RUNTIMES = all_runtimes()
+RUNTIMES = {name: runtime for name, runtime in all_runtimes().items() if runtime.kind == "tcp"}
 
 
 @pytest.fixture(scope="module", params=list(RUNTIMES))

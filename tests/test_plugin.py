@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -247,7 +246,7 @@ def test_record_of_a_run_that_stopped_at_the_first_failure(pytester: pytest.Pyte
 def test_record_has_the_whole_play(pytester: pytest.Pytester) -> None:
     scenario(pytester)
     run(pytester, "--record", "r.jsonl")
-    line = json.loads((pytester.path / "r.jsonl").read_text(encoding="utf-8").splitlines()[1])
+    (line,) = read(pytester.path / "r.jsonl").plays
     assert (line["scenario"], line["runtime"], line["backend"], line["expected"]) == (
         "refused",
         "python",

@@ -12,7 +12,7 @@ import pytest
 
 from faultlab.errors import RecordError
 from faultlab.play import VERDICTS, Play
-from faultlab.record import RecordWriter, header, merged, parse, read, schema
+from faultlab.record import RecordWriter, _fits, _validator, header, merged, parse, read, scan, schema
 from faultlab.scenario import Observation
 
 HEADER = header(["go"], ["netns"])
@@ -143,3 +143,45 @@ def test_records_of_several_machines_stay_apart() -> None:
     other = {**HEADER, "kernel": "6.1.0", "machine": "aarch64"}
     records = [parse(lines(head, PLAY, FOOTER), name) for head, name in ((HEADER, "a"), (other, "b"))]
     assert [(r.source, r.header["kernel"]) for r, _ in merged(records)] == [("a", HEADER["kernel"]), ("b", "6.1.0")]
+
+
+def described(**fields: Any) -> dict[str, Any]:
+    return {"kind": "scenario", "id": "read-reset", "phase": "established", "title": "t", "doc": "d", "expected": [], **fields}
+
+
+def test_a_scenario_is_described_once(tmp_path: Path) -> None:
+    writer = RecordWriter(tmp_path / "r.jsonl", HEADER)
+    data = {k: v for k, v in described().items() if k != "kind"}
+    for _ in range(2):
+        writer.scenario(data)
+        writer.play(PLAY)
+    writer.close("complete")
+    record = read(tmp_path / "r.jsonl")
+    assert record.scenarios == {"read-reset": described()}
+    assert len(record.plays) == 2
+    with pytest.raises(RecordError, match="x:3: the scenario read-reset is described twice"):
+        parse(lines(HEADER, described(), described(), FOOTER), "x")
+
+
+def test_a_record_that_was_cut_off_can_be_read_as_far_as_it_goes() -> None:
+    cut = [*lines(HEADER, PLAY), lines(PLAY)[0][:50]]
+    assert [entry["kind"] for _, entry in scan(cut, "x", whole=False)] == ["header", "play"]
+    with pytest.raises(RecordError, match="x:3: not JSON"):
+        list(scan(cut, "x"))
+    with pytest.raises(RecordError, match="x:2: not JSON"):  # broken in the middle is not cut off
+        list(scan([cut[0], cut[2], cut[1]], "x", whole=False))
+
+
+MUTANTS = [None, True, 0, -1, 1.5, "", "x", [], {}, ["x"], [None], {"x": 1}]
+
+
+@pytest.mark.parametrize("entry", [HEADER, PLAY, FOOTER, described()], ids=["header", "play", "footer", "scenario"])
+def test_the_quick_check_never_accepts_what_the_schema_refuses(entry: dict[str, Any]) -> None:
+    """Every field in turn taken away or replaced: what the compiled check lets pass, the library lets pass."""
+    assert _fits()(entry) and _validator().is_valid(entry)
+    mutants = [{k: v for k, v in entry.items() if k != key} for key in entry] + [
+        {**entry, key: value} for key in entry for value in MUTANTS
+    ]
+    accepted = [m for m in mutants if _fits()(m)]
+    assert accepted
+    assert not [m for m in accepted if not _validator().is_valid(m)]

@@ -52,6 +52,11 @@ STATES = (
 IFF_RUNNING = 0x40
 MESSAGE_MAX = 1 << 20
 SELECT_MAX = 2_000_000.0  # seconds that epoll_wait(2) can take
+KEPT_OF_LINKS = frozenset({1, 3, 4, 6, 10})  # IFLA_ADDRESS, IFNAME, MTU, QDISC, MASTER: the rest are statistics
+ROUTING: tuple[tuple[int, int, frozenset[int] | None], ...] = (
+    (18, 16, None), (22, 8, frozenset({6})), (26, 12, frozenset({12})), (30, 12, frozenset({3})), (34, 12, frozenset()),
+)  # fmt: skip
+"""RTM_GETLINK, GETADDR, GETROUTE, GETNEIGH, GETRULE: request, length of its header, attributes that change by themselves (cacheinfo)."""
 TICK = 0.002  # how often a state that no packet announces (a timer's, a local call's) is looked at again
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -74,6 +79,19 @@ class Program:
 
 
 @dataclass(slots=True)
+class OwnState:
+    """The addresses and routes of an adopted namespace, and what the kernel says of it when it has them and nothing else."""
+
+    ends: dict[str, dict[str, Any]]
+    routes: list[dict[str, Any]]
+    clean: frozenset[tuple[Any, ...]] = frozenset()
+    filtered: bool = False
+    """Whether somebody has used the packet filter since."""
+    files: dict[str, str] = field(default_factory=dict)
+    """What files said before they were written over."""
+
+
+@dataclass(slots=True)
 class HostState:
     """One network namespace and everything that is open in it."""
 
@@ -84,6 +102,10 @@ class HostState:
     packet: socket.socket | None
     snmp: list[int]
     interfaces: dict[str, dict[str, Any]] = field(default_factory=dict)
+    before: dict[str, int] = field(default_factory=dict)
+    """Counters when the play began, where the namespace is older than the play."""
+    own: OwnState | None = None
+    """What an adopted namespace is to be like between plays."""
 
 
 class Refused(Exception):
@@ -225,14 +247,99 @@ class Agent:
             raise
         return {name: host.interfaces for name, host in self.hosts.items()}
 
-    def do_adopt(self, host: str, sysctls: dict[str, Any], capture: bool) -> dict[str, Any]:
-        """Serve the namespace the agent itself is in as a host (a container, say)."""
-        netns = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-        state = self._adopt(host, netns, sysctls, capture)
+    def do_adopt(
+        self, host: str, sysctls: dict[str, Any], capture: bool, ends: dict[str, dict[str, Any]], routes: list[dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Serve the namespace the agent itself is in as a host (a container, say), for many plays, one after another.
+
+        `ends` are its interfaces: `{"eth0": {"mac", "addresses": […], "neighbours": {address: mac}}}`. The settings have to be as wished already:
+        in a container they are read-only.
+        """
+        for key, value in sysctls.items():
+            with contextlib.suppress(FileNotFoundError):
+                if (found := _read_sysctl(key).split()) != str(value).split():
+                    raise Refused(f"{key} is {' '.join(found)}, not {value}")
+        state = self._adopt(host, os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC), {}, capture)
         for link in state.ip.get_links():
             name = link.get_attr("IFLA_IFNAME")
             state.interfaces[name] = {"index": link["index"], "mac": link.get_attr("IFLA_ADDRESS")}
+            if name in ends:
+                state.ip.link("set", index=link["index"], address=ends[name]["mac"])
+                state.interfaces[name]["mac"] = ends[name]["mac"]
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+                    for command in OFFLOADS_OFF:
+                        with contextlib.suppress(OSError):
+                            _ethtool_off(s, name, command)
+        # An engine redirects its resolver's address in the container: with address translation the kernel tracks connections,
+        # and may give a socket another port on the wire than its own.
+        for tool in ("iptables", "ip6tables"):
+            if "-A " in _run([f"{tool}-save", "-t", "nat"]):
+                _run([tool, "-t", "nat", "-F"])
+                _run([tool, "-t", "nat", "-X"])
+        state.own = OwnState(ends, routes, filtered=True)
+        self._settle(state)
+        state.own.clean = _kernel_state()
         return state.interfaces
+
+    def do_begin(self) -> dict[str, list[str]]:
+        """Begin a play in adopted namespaces: nothing that was before is seen in it. Tells what is not as it was."""
+        for host in self.hosts.values():
+            if host.packet is not None:
+                self._packets(host)
+            host.before = self._counters(host)
+        self.events.clear()
+        self.do_dropped()  # reading it sets it to zero
+        return {host.name: self._left(host) for host in self.hosts.values()}
+
+    def do_reset(self) -> dict[str, list[str]]:
+        """End a play in adopted namespaces: programs, sockets, rules, routes, neighbours, files; tells what is left all the same."""
+        for name in list(self.programs):
+            self._end(name)
+        for host in self.hosts.values():
+            self._settle(host)
+        self.events.clear()
+        return {host.name: self._left(host) for host in self.hosts.values()}
+
+    def _settle(self, host: HostState) -> None:
+        """Make an adopted namespace what it is to be."""
+        assert host.own is not None
+        for s in _dump(host.diag, 6, raw=True):  # TIME_WAIT and orphans, too
+            with contextlib.suppress(OSError):
+                _sock_destroy(host.diag, s["family"], s["raw"])
+        for path, text in host.own.files.items():
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
+        host.own.files.clear()
+        if host.own.filtered:
+            for tool in ("iptables", "ip6tables"):
+                if "-A " in (saved := _run([f"{tool}-save"])) or "faultlab" in saved:
+                    _run([f"{tool}-restore"], "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\nCOMMIT\n")
+            host.own.filtered = False
+        ip = host.ip
+        for name, end in host.own.ends.items():
+            index = host.interfaces[name]["index"]
+            # With its address a network's route goes, and with the route what was learnt of it (fib_nh exceptions, RFC 1191).
+            ip.flush_addr(index=index)
+            for neighbour in ip.get_neighbours(ifindex=index):
+                if not neighbour["state"] & 0x40:  # NUD_NOARP: multicast, not learnt
+                    with contextlib.suppress(NetlinkError):
+                        ip.neigh("del", dst=neighbour.get_attr("NDA_DST"), ifindex=index, family=neighbour["family"])
+            for address in end["addresses"]:
+                bare, _, length = address.partition("/")
+                ip.addr("add", index=index, address=bare, prefixlen=int(length), flags=0x02 if ":" in bare else 0)
+            for address, mac in end["neighbours"].items():
+                ip.neigh("replace", dst=address, lladdr=mac, ifindex=index, state=0x80)
+        for route in host.own.routes:
+            self.do_route(host.name, "replace", **route)
+
+    def _left(self, host: HostState) -> list[str]:
+        """What is in an adopted namespace and should not be, or is not and should."""
+        assert host.own is not None
+        left = [f"socket {s['local']} {s['remote']} {s['state']}" for s in _dump(host.diag, 6)]
+        now = _kernel_state()
+        left += [f"new {entry!r}" for entry in sorted(now - host.own.clean, key=repr)]
+        left += [f"gone {entry!r}" for entry in sorted(host.own.clean - now, key=repr)]
+        return left
 
     def _adopt(self, name: str, netns: int, sysctls: dict[str, Any], capture: bool) -> HostState:
         try:
@@ -288,6 +395,18 @@ class Agent:
                     index = _index(host, end["name"])
                     host.ip.neigh("add", dst=address.partition("/")[0], lladdr=other["mac"], ifindex=index, state=0x80)
 
+        for host, end in ((first, end_a), (second, end_b)):
+            self._reachable(host, [address.partition("/")[0] for address in end["addresses"] if ":" in address])
+
+    def _reachable(self, host: HostState, addresses: list[str]) -> None:
+        """Wait until a host takes packets to its own IPv6 addresses: their routes are made by that work queue too (ip6_ins_rt)."""
+        end = time.monotonic() + 5
+        for address in addresses:
+            while 2 not in self._lookup(host, address)[1]:  # RTN_LOCAL
+                if time.monotonic() > end:
+                    raise Refused(f"{address} of {host.name} is not in use after 5 s")
+                time.sleep(0.0001)
+
     @staticmethod
     def _running(host: HostState, index: int) -> None:
         """Wait until an interface can send.
@@ -299,6 +418,7 @@ class Agent:
         while not host.ip.get_links(index)[0]["flags"] & IFF_RUNNING:
             if time.monotonic() > end:
                 raise Refused(f"the interface of {host.name} has no carrier after 5 s")
+            time.sleep(0.0001)  # where time stands still while anything computes, only this lets the work queue run
         # The flag is set first, the rest follows under the same lock, which this no-op has to wait for.
         host.ip.link("set", index=index, state="up")
 
@@ -412,6 +532,8 @@ class Agent:
 
     def do_run(self, host: str, argv: list[str], stdin: str | None = None, timeout: float = 20.0) -> dict[str, Any]:
         """Run a command at a host to its end."""
+        if (own := self.hosts[host].own) is not None and "tables" in argv[0]:
+            own.filtered = True
         with self._inside(self.hosts[host].netns):
             done = subprocess.run(argv, input=(stdin or "").encode(), capture_output=True, timeout=timeout, check=False)
         out, err = done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
@@ -473,7 +595,7 @@ class Agent:
                     self._program_event(name, stream.fileno())
             status = popen.wait()
             words = program.stderr.decode(errors="replace")
-            self.events.append({"event": "exit", "program": name, "status": status, "stderr": words})
+            self.events.append({"event": "exit", "program": name, "status": status, "stderr": words, "t": time.time()})
             return
         stream = popen.stdout if fd == popen.stdout.fileno() else popen.stderr
         try:
@@ -545,9 +667,15 @@ class Agent:
         raise Refused(f"no socket {local} -> {remote} at {host}")
 
     def do_counters(self, host: str) -> dict[str, int]:
-        """The SNMP counters of a host that are not zero, named as `nstat` names them."""
+        """The SNMP counters of a host that are not zero, named as `nstat` names them, counted from the play's beginning."""
+        before = self.hosts[host].before
+        counters = {name: value - before.get(name, 0) for name, value in self._counters(self.hosts[host]).items()}
+        return {name: value for name, value in counters.items() if value}
+
+    @staticmethod
+    def _counters(host: HostState) -> dict[str, int]:
         counters: dict[str, int] = {}
-        for fd in self.hosts[host].snmp:
+        for fd in host.snmp:
             text = os.pread(fd, 1 << 17, 0).decode()
             lines = text.splitlines()
             if lines and ":" not in lines[0]:  # snmp6: one name and value a line
@@ -604,13 +732,17 @@ class Agent:
 
     def do_lookup(self, host: str, dst: str) -> dict[str, Any]:
         """Ask the kernel which route it would take (`ip route get`)."""
-        family = socket.AF_INET6 if ":" in dst else socket.AF_INET
+        errno, kinds = self._lookup(self.hosts[host], dst)
+        return {"errno": errno, "types": sorted(kinds)}
+
+    @staticmethod
+    def _lookup(host: HostState, dst: str) -> tuple[int, set[int]]:
+        """errno or 0, and the kinds of route."""
         try:
-            routes = list(self.hosts[host].ip.route("get", dst=dst, family=family))
+            routes = list(host.ip.route("get", dst=dst, family=socket.AF_INET6 if ":" in dst else socket.AF_INET))
         except NetlinkError as e:
-            return {"errno": e.code}
-        kinds = {route["type"] for route in routes}
-        return {"errno": next((-e for e in [routes[0].get_attr("RTA_ERROR") or 0] if e), 0), "types": sorted(kinds)}
+            return e.code, set()
+        return -int(routes[0].get_attr("RTA_ERROR") or 0), {route["type"] for route in routes}
 
     def do_address(self, host: str, verb: str, interface: str, address: str) -> None:
         """Add or delete an address of an interface."""
@@ -625,6 +757,13 @@ class Agent:
 
     def do_file(self, path: str, text: str) -> None:
         """Put a file in the place of another, for the programs of this testbed alone (/etc/resolv.conf, say)."""
+        if (own := next((host.own for host in self.hosts.values() if host.own is not None), None)) is not None:
+            if os.path.exists(path):  # a container's files are its own, and it may not mount; the reset puts the old text back
+                with open(path, encoding="utf-8") as f:
+                    own.files.setdefault(path, f.read())
+                with open(path, "w", encoding="utf-8") as f:
+                    f.write(text)
+            return
         if self.scratch is None:
             self.scratch = next(p for p in ("/mnt", "/srv", "/media", "/opt") if os.path.isdir(p))
             _check(libc.mount(b"faultlab", self.scratch.encode(), b"tmpfs", MS_NODEV | MS_NOEXEC | MS_NOSUID, b"size=1m"), "mount")
@@ -787,6 +926,50 @@ def _socket(message: bytes, raw: bool) -> dict[str, Any]:
     return found
 
 
+def _run(argv: list[str], stdin: str = "") -> str:
+    """Run a command where the agent is; its output. Raises Refused when it fails."""
+    done = subprocess.run(argv, input=stdin.encode(), capture_output=True, timeout=20, check=False)
+    if done.returncode:
+        raise Refused(f"{' '.join(argv)} ended with {done.returncode}: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout.decode(errors="replace")
+
+
+def _kernel_state() -> frozenset[tuple[Any, ...]]:
+    """Links, addresses, neighbours, routes and rules of the agent's own namespace as the kernel gives them, less what changes by itself.
+
+    Undecoded: it is only compared, twice a play.
+    """
+    found: list[tuple[Any, ...]] = []
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0) as s:
+        s.bind((0, 0))
+        for what, head, volatile in ROUTING:
+            body = struct.pack("=IHHII", 16 + head, what, 0x301, 1, 0) + bytes(head)  # REQUEST | ROOT | MATCH
+            s.send(body)
+            found += [(what, *entry) for entry in _entries(s, head, volatile)]
+    return frozenset(found)
+
+
+def _entries(s: socket.socket, head: int, volatile: frozenset[int] | None) -> Iterator[tuple[Any, ...]]:
+    while True:
+        data = s.recv(1 << 18)
+        while len(data) >= 16:
+            length, kind = struct.unpack_from("=IH", data)
+            if kind == 3:  # NLMSG_DONE
+                return
+            if kind == 2:  # NLMSG_ERROR: a kernel without that table
+                return
+            attributes = []
+            at = 16 + head
+            while at + 4 <= length:
+                size, number = struct.unpack_from("=HH", data, at)
+                if (number in KEPT_OF_LINKS) if volatile is None else (number not in volatile):
+                    attributes.append((number, data[at + 4 : at + size]))
+                at += max(4, (size + 3) & ~3)
+            if not (kind == 28 and struct.unpack_from("=H", data, 24)[0] & 0x40):  # NUD_NOARP: made by whoever speaks to a multicast group
+                yield data[16 : 16 + head], tuple(attributes)
+            data = data[(length + 3) & ~3 :]
+
+
 def _sock_destroy(diag: socket.socket, family: int, sockid: bytes) -> None:
     request = struct.pack("=BBBBI", family, 6, 0, 0, 0xFFF) + sockid
     diag.send(struct.pack("=IHHII", 16 + len(request), 21, 0x5, 2, 0) + request)  # SOCK_DESTROY, REQUEST | ACK
@@ -834,7 +1017,7 @@ def enter_sandbox() -> None:
 def be_process_one(folder: str) -> None:
     """Serve as the first process of a kernel of its own, and switch that off afterwards."""
     try:
-        # A deadline of this process is exact then; without, a poll may be late by a thousandth of it, up to 0.1 s (select_estimate_accuracy).
+        # Its deadlines are exact then; without, a poll may be late by a thousandth, up to 0.1 s (select_estimate_accuracy).
         os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
         lines = Frozen(folder)
         agent = Agent(lines)

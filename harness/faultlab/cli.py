@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
@@ -14,13 +15,13 @@ from rich.table import Table
 from rich.text import Text
 
 import faultlab
-from faultlab import catalogue, explain, identity, ladder
+from faultlab import catalogue, explain, identity, kernels, ladder
 from faultlab.backends import BACKENDS
 from faultlab.catalogue import Entry
 from faultlab.errors import LabError, RecordError, RuntimeUnavailable, Unavailable
 from faultlab.play import Play, Player, backend_named
 from faultlab.record import RecordWriter, header
-from faultlab.runtimes import all_runtimes, cache_folder
+from faultlab.runtimes import all_runtimes, cache_folder, playing
 
 OK, DIFFERS, USAGE, LAB, NOTHING = 0, 1, 2, 3, 4
 MARKS = {"match": "✓", "deviates": "≈", "differs": "✗", "lab-error": "!", "unavailable": "–", "unsupported": "·"}
@@ -103,11 +104,12 @@ def markdown_table(entries: Sequence[Entry]) -> str:
 @click.option("--runtime", "-r", "runtimes", multiple=True, metavar="NAME", help="this runtime (repeat for more; default: all)")
 @click.option("--backend", "-b", "backends", multiple=True, metavar="NAME", help="on this backend (default: netns)")
 @click.option("--virtual-time", is_flag=True, help="on the backend whose clock is virtual: kernel timers at their defaults")
+@click.option("--kernel", "kernel_version", metavar="VERSION", help="uml: how the version begins (default: the newest that is built)")
 @click.option("--variant", metavar="NAME", help="this variant only; `plain` is the story without one")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object a play on stdout, and nothing else")
 @click.option("--record", "record_path", type=click.Path(dir_okay=False, path_type=Path), help="write the record")
 def run(ids: tuple[str, ...], everything: bool, runtimes: tuple[str, ...], backends: tuple[str, ...], virtual_time: bool,
-        variant: str | None, as_json: bool, record_path: Path | None) -> None:  # fmt: skip
+        kernel_version: str | None, variant: str | None, as_json: bool, record_path: Path | None) -> None:  # fmt: skip
     """Play scenarios: a line per play, and the ladder of what happened for a single one.
 
     \b
@@ -117,13 +119,18 @@ def run(ids: tuple[str, ...], everything: bool, runtimes: tuple[str, ...], backe
 
     Exit status: 0 all as expected, 1 something differs, 2 wrong usage, 3 lab error, 4 nothing could be played here.
     """
+    if kernel_version:
+        os.environ[kernels.VARIABLE] = kernel_version
     entries = catalogue.load()
     if not ids and not everything:
         raise fail("name a scenario, or --all; `faultlab list` shows what there is")
     wanted = list(entries) if everything else chosen(ids, entries, "scenario")
     names = chosen(runtimes, all_runtimes(), "runtime") or [n for n, r in all_runtimes().items() if r.default]
-    where = chosen(backends, [b.name for b in BACKENDS], "backend") or (["uml"] if virtual_time else ["netns"])
-    plays = [(entries[i], r, b, v) for i in wanted for b in where for r in names for v in (None, *entries[i].scenario.variants)]
+    where = chosen(backends, [b.name for b in BACKENDS], "backend") or (
+        [b.name for b in BACKENDS if b.virtual] if virtual_time else ["netns"]
+    )
+    plays = [(entries[i], r, b, v) for i in wanted for b in where for r in playing(entries[i].scenario.kind, runtimes)
+             for v in (None, *entries[i].scenario.variants)]  # fmt: skip
     if variant is not None:
         known = {v or "plain" for *_, v in plays}
         chosen([variant], sorted(known), "variant")
@@ -269,6 +276,7 @@ def doctor() -> None:
 def clean(drivers: bool) -> None:
     """Remove what a crashed run of this user left behind, and say what it was."""
     removed = identity.end_orphans() + identity.remove_half_built(cache_folder() / "drivers")
+    removed += identity.remove_half_built(kernels.folder()) + identity.remove_folders()
     if drivers and (cache_folder() / "drivers").is_dir():
         import shutil
 
@@ -278,6 +286,69 @@ def clean(drivers: bool) -> None:
         out.print(f"removed {what}")
     if not removed:
         out.print("nothing was left behind")
+
+
+@cli.group()
+def kernel() -> None:
+    """Kernels for virtual time: the backend uml plays on one of them.
+
+    \b
+    faultlab kernel build
+    faultlab run keepalive-timeout --backend uml
+    """
+
+
+@kernel.command("build")
+@click.option("--source", metavar="PACKAGE|TARBALL|DIR", help="a distribution's package (linux-source-6.1), a tarball or a source tree")
+@click.option("--jobs", "-j", type=click.IntRange(1), help="compile so many files at once (default: one a processor)")
+def kernel_build(source: str | None, jobs: int | None) -> None:
+    """Build one from the distribution's source package, or find it in the cache.
+
+    \b
+    faultlab kernel build
+    faultlab kernel build --source linux-source-6.1
+    faultlab kernel build --source ~/linux-6.18.tar.xz
+    """
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=err, disable=not err.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+        said = ""
+
+        def progress(what: str, done: int, total: int) -> None:
+            nonlocal said
+            if what != said and not err.is_terminal:
+                err.print(what)
+            said = what
+            bar.update(task, description=what, completed=done, total=total or None)
+
+        found = kernels.build(source, jobs=jobs, progress=progress)
+    out.print(f"{found.name}: {found.size / 1e6:.1f} MB, from {found.source}", soft_wrap=True)
+
+
+@kernel.command("list")
+@click.option("--json", "as_json", is_flag=True, help="one JSON array on stdout")
+def kernel_list(as_json: bool) -> None:
+    """The kernels there are, the one that is used first."""
+    found = kernels.built()
+    if as_json:
+        keys = ("name", "version", "source", "digest", "compiler", "size")
+        click.echo(json.dumps([{**{k: getattr(e, k) for k in keys}, "folder": str(e.folder)} for e in found], indent=1))
+        return
+    for e in found:
+        out.print(f"{e.name}  {e.size / 1e6:.1f} MB  from {e.source}", soft_wrap=True)
+    if not found:
+        err.print("no kernel is built; get one with: faultlab kernel build")
+
+
+@kernel.command("remove")
+@click.argument("versions", nargs=-1, required=True, metavar="VERSION…")
+def kernel_remove(versions: tuple[str, ...]) -> None:
+    """Remove kernels, by their version or name."""
+    names = [n for e in kernels.built() for n in (e.name, e.version)]
+    for version in chosen(versions, names, "kernel"):
+        for gone in kernels.remove(version):
+            out.print(f"removed {gone.name}")
 
 
 @cli.group()

@@ -94,7 +94,7 @@ class DriverSession:
 def _well_formed(answer: Mapping[str, Any]) -> bool:
     """Whether the fields are of the kinds that `runtimes/README.md` gives them."""
     kinds: tuple[tuple[type | tuple[type, ...], tuple[str, ...]], ...] = (
-        ((int, float), ("t", "elapsed")), ((int, str), ("errno",)), (int, ("bytes",)), (str, ("type", "message", "data")),
+        ((int, float), ("t", "elapsed")), ((int, str), ("errno",)), (int, ("bytes", "status")), (str, ("type", "message", "cause", "data")),
         (list, ("chain", "local", "remote", "addresses")),
     )  # fmt: skip
     given = {name: value for name, value in answer.items() if value is not None}

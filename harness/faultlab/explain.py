@@ -13,7 +13,7 @@ from faultlab.scenario import Expected, Observation
 NO_ERROR = ("ok", "eof", "timeout", "blocked")
 FACTS = {
     "local": "LOCAL", "remote": "REMOTE", "local_ip": "LOCAL", "remote_ip": "REMOTE", "local_port": "PORT", "remote_port": "PORT",
-    "name": "NAME", "resolver": "RESOLVER", "when": "",
+    "name": "NAME", "resolver": "RESOLVER", "when": "", "url": "URL", "path": "PATH", "method": "METHOD", "seconds": "SECONDS",
 }  # fmt: skip
 
 TEMPLATE = '''"""Say in one sentence what happens, as somebody would tell it.
@@ -52,6 +52,7 @@ def data(entry: Entry) -> dict[str, Any]:
         "title": s.title,
         "doc": entry.doc,
         "spec": s.spec,
+        "kind": s.kind,
         "observe": s.observe,
         "variants": list(s.variants),
         "expected": [{"op": e.op, "result": e.result, "within": e.within, "by_default": e.by_default} for e in s.expected],
@@ -94,7 +95,7 @@ def scenario_page(entry: Entry, entries: Mapping[str, Entry]) -> str:
     failing = [(n, e) for n, e in enumerate(s.expected, start=1) if e.result not in NO_ERROR]
     if failing:
         lines += ["", "## In whose words", "", "| runtime | step | it says |", "| --- | --- | --- |"]
-        for runtime in all_runtimes().values():
+        for runtime in (r for r in all_runtimes().values() if r.kind == s.kind):
             for n, e in failing:
                 lines.append(f"| {runtime.name} | {n} {e.op} | {_said(runtime.name, e)} |")
     if s.deviations:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -65,6 +66,22 @@ def end_orphans() -> list[str]:
             finally:
                 os.close(handle)
     return ended
+
+
+def temporary_folder(parent: str | None = None) -> Path:
+    """A new folder for this session's own things, named for who made it."""
+    return Path(tempfile.mkdtemp(prefix=f"faultlab-{own()}-", dir=parent))
+
+
+def remove_folders() -> list[str]:
+    """Remove those of this user whose maker is gone; returns which."""
+    removed = []
+    for parent in {tempfile.gettempdir(), "/tmp"}:
+        for path in Path(parent).glob("faultlab-*.*-*"):
+            if path.lstat().st_uid == os.getuid() and not alive(path.name.split("-")[1]):
+                shutil.rmtree(path, ignore_errors=True)
+                removed.append(f"folder {path}")
+    return removed
 
 
 def half_built(folder: Path) -> Iterator[Path]:

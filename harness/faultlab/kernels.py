@@ -70,6 +70,10 @@ class Kernel:
         """`6.12.117-1f2e3d4c`."""
         return self.folder.name
 
+    def is_called(self, prefix: str) -> bool:
+        """Whether its name begins so, up to a whole number: `6.1` is not 6.12."""
+        return not prefix or re.match(re.escape(prefix.rstrip(".-")) + r"(?![0-9a-z])", self.name) is not None
+
     @property
     def order(self) -> tuple[list[int], float]:
         """Newer versions and builds are greater."""
@@ -95,12 +99,12 @@ def built() -> list[Kernel]:
 def chosen(wanted: str | None = None) -> Kernel | None:
     """The newest of those whose version (or name) begins as wanted; FAULTLAB_KERNEL where nothing is said."""
     prefix = wanted or os.environ.get(VARIABLE) or ""
-    return next((k for k in built() if f"{k.name}.".startswith(prefix.rstrip(".") + ".") or k.name.startswith(prefix + "-") or not prefix), None)
+    return next((k for k in built() if k.is_called(prefix)), None)
 
 
 def remove(wanted: str) -> list[Kernel]:
     """Remove the kernels whose version or name begins so; returns which."""
-    gone = [k for k in built() if k.name.startswith(wanted)]
+    gone = [k for k in built() if wanted and k.is_called(wanted)]
     for kernel in gone:
         shutil.rmtree(kernel.folder)
     return gone
@@ -197,7 +201,8 @@ def _tarball(package: str | None) -> Path | None:
 
 def _offered() -> str:
     """The newest source package that the distribution offers."""
-    names = re.findall(r"^linux-source-[\d.]+(?= )", _output(["apt-cache", "search", "--names-only", "^linux-source-[0-9.]+$"]), re.MULTILINE)
+    found = _output(["apt-cache", "search", "--names-only", "^linux-source-[0-9.]+$"])
+    names = re.findall(r"^linux-source-[\d.]+(?= )", found, re.MULTILINE)
     return max(names, key=lambda n: [int(x) for x in re.findall(r"\d+", n)], default=NEWEST_PACKAGE)
 
 
@@ -212,7 +217,8 @@ def _digest(place: Path) -> str:
     """Tells sources apart: a tarball by its content, a tree by its place and what it says of itself."""
     digest = hashlib.sha256()
     if place.is_dir():
-        digest.update(f"{place} {(place / 'Makefile').stat().st_mtime_ns} {_output(['git', '-C', str(place), 'rev-parse', 'HEAD'])}".encode())
+        commit = _output(["git", "-C", str(place), "rev-parse", "HEAD"])
+        digest.update(f"{place} {(place / 'Makefile').stat().st_mtime_ns} {commit}".encode())
     else:
         with place.open("rb") as f:
             while chunk := f.read(1 << 20):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from faultlab.driver import DriverSession
 from faultlab.errnos import name_of
@@ -19,6 +19,9 @@ from faultlab.scenario import Observation, Scenario
 from faultlab.scripted import ScriptedPeer, scripted
 from faultlab.testbed import Fault, refuse_foreign
 from faultlab.wire import Packet, Segment, describe, fits, segments
+
+if TYPE_CHECKING:
+    from faultlab.web import Client, Server
 
 PORT = 9000
 PATIENCE = 25.0
@@ -211,7 +214,7 @@ class Side:
         facts = _facts(local, target)
         when = facts["when"].split()
         if local is not None:
-            when.append("bound")
+            when += ["bound"] if local[1] else ["bound", "any-port"]
         if address is not None and not (":" in address or "/" in address or address.replace(".", "").isdigit()):
             when.append("named")
             facts["name"] = address
@@ -225,7 +228,7 @@ class Side:
         refuse_foreign(local[0])
         sock = self.name()
         facts = _facts(local, None)
-        facts["when"] = " ".join([facts["when"], *(more.get("options") or ())])
+        facts["when"] = " ".join([facts["when"], *([] if local[1] else ["any-port"]), *(more.get("options") or ())])
         seen = self.perform("listen", facts, sock=sock, address=local[0], port=local[1], backlog=backlog, **more)
         self._listener = Handle(self, sock, local if local[1] else _endpoint(seen, "local"))  # port 0: the kernel picks one
         return self._listener
@@ -268,6 +271,14 @@ class Side:
     def limit(self, limit: str, value: int | None = None) -> int:
         """Set a limit of the running program; None: no descriptor is left. The old value comes back."""
         return self.driver.program.limit(limit, value)
+
+    def fork(self) -> Observation:
+        """Have the program fork a child that holds everything it has open, until `reap`."""
+        return self.perform("fork", {"when": ""})
+
+    def reap(self) -> Observation:
+        """Have the program end that child."""
+        return self.perform("reap", {"when": ""})
 
     def kill(self) -> None:
         """Kill the program as `kill -9` does, and wait until it is gone."""
@@ -338,6 +349,7 @@ class Side:
             op=op, outcome=outcome, elapsed=float(answer.get("elapsed", 0.0)), t=float(answer.get("t", 0.0)),
             errno=name_of(answer.get("errno")), type=answer.get("type"), chain=tuple(answer.get("chain") or ()),
             message=answer.get("message"), bytes=answer.get("bytes"), data=answer.get("data"), facts=known,
+            status=answer.get("status"), cause=answer.get("cause"),
         )  # fmt: skip
         if outcome == "unsupported":
             if self.observed:
@@ -379,6 +391,12 @@ class Lab:
         self.server.listen()
         conn = self.client.connect(**more)
         return conn, self.server.accept()
+
+    def http(self) -> tuple[Client, Server]:
+        """An HTTP client of the client's program, and the server that its peer plays."""
+        from faultlab.web import Client, Server
+
+        return Client(self.client), Server(self.server)
 
     @contextmanager
     def fault(self, fault: Fault) -> Iterator[Mapping[str, Any]]:

@@ -82,7 +82,7 @@ class Play:
 
 def _observation(o: Observation) -> dict[str, Any]:
     line: dict[str, Any] = {"op": o.op, "outcome": o.outcome, "t": round(o.t, 6), "elapsed": round(o.elapsed, 6)}
-    for name in ("errno", "type", "message", "bytes", "data"):
+    for name in ("errno", "type", "message", "cause", "status", "bytes", "data"):
         if (value := getattr(o, name)) is not None:
             line[name] = value
     if o.chain:
@@ -142,6 +142,8 @@ class Player:
         problem: Exception | None = None
         began = time.monotonic()
         try:
+            if runtime.kind != entry.scenario.kind:
+                raise Unsupported(f"{entry.id} is about {entry.scenario.kind} clients, and {runtime.name} is a {runtime.kind} one")
             self.check(backend)
             driver = self.driver(runtime)
             play.runtime_version = driver.version

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from faultlab import catalogue, explain
+from faultlab import catalogue, explain, kernels
 from faultlab.backends import BACKENDS
 from faultlab.catalogue import Entry
 from faultlab.errors import Disagreement, LabError, ScenarioError, Unavailable, Unsupported
 from faultlab.play import Player, backend_named
 from faultlab.record import RecordWriter, header
-from faultlab.runtimes import all_runtimes
+from faultlab.runtimes import all_runtimes, playing
 
 PLAYER = pytest.StashKey[Player]()
 WRITER = pytest.StashKey[RecordWriter]()
@@ -35,6 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--backend", action="append", metavar="NAME", help="play on this backend (repeat for more; default netns)")
     group.addoption("--require", action="append", metavar="BACKEND", default=[], help="make it an error when this backend is not available")
     group.addoption("--record", metavar="FILE", help="write the plays as a record (JSON lines)")
+    group.addoption("--kernel", metavar="VERSION", help="uml: how the version of the kernel begins (default: the newest that is built)")
     group.addoption("--repeat", type=int, default=1, metavar="N", help="play everything N times")
 
 
@@ -44,6 +45,8 @@ def pytest_configure(config: pytest.Config) -> None:
         for name in config.getoption(option) or ():
             if name not in known:
                 raise pytest.UsageError(f"unknown {option.replace('require', 'backend')} {name!r}{catalogue.nearest(name, known)}")
+    if version := config.getoption("kernel"):
+        os.environ[kernels.VARIABLE] = version
     if (path := config.getoption("record")) and not hasattr(config, "workerinput"):
         names = config.getoption("runtime") or [n for n, r in all_runtimes().items() if r.default]
         config.stash[WRITER] = RecordWriter(Path(path), header(names, config.getoption("backend") or ["netns"]))
@@ -75,7 +78,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         entry = catalogue.entry(metafunc.module, Path(metafunc.module.__file__ or ""))
     except ScenarioError as e:
         raise pytest.UsageError(str(e)) from e
-    runtimes = config.getoption("runtime") or [n for n, r in all_runtimes().items() if r.default]
+    runtimes = playing(entry.scenario.kind, config.getoption("runtime"))
     backends = config.getoption("backend") or ["netns"]
     plays = []
     for number in range(config.getoption("repeat")):

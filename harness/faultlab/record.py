@@ -72,7 +72,7 @@ class RecordWriter:
         """Add what a scenario says of itself; said once."""
         if data["id"] not in self._told:
             self._told.add(data["id"])
-            self._line({"kind": "scenario", **data})
+            self._line({"kind": "scenario"} | {"of" if name == "kind" else name: value for name, value in data.items()})
 
     def play(self, play: Mapping[str, Any]) -> None:
         """Add a play."""

@@ -35,22 +35,43 @@ class Channel:
 
     def ask(self, verb: str, within: float = ANSWER_WITHIN, /, **request: Any) -> Any:
         """Make a request and return its value. Raises AgentError when the agent refuses, breaks off or is late."""
+        return self.finish(self.begin(verb, **request), verb, within)
+
+    def begin(self, verb: str, **request: Any) -> int:
+        """Make a request; its answer has to be taken before anything else is done with this testbed."""
         self._id += 1
-        payload = json.dumps({"id": self._id, "do": verb, **request}).encode() + b"\n"
-        try:
-            self._send(payload)
+        with self._whole():
+            self._send(json.dumps({"id": self._id, "do": verb, **request}).encode() + b"\n")
+        return self._id
+
+    def finish(self, number: int, verb: str, within: float = ANSWER_WITHIN) -> Any:
+        """Take the answer to a request, in the order they were made."""
+        with self._whole():
             answer = self.read(within)
+        if answer.get("id") != number:
+            self.broken = True
+            raise AgentError(f"{self.name}: answered {answer.get('id')} when asked {number} ({verb})")
+        if "error" in answer:
+            raise AgentError(f"{self.name}: {answer['error']}")
+        return answer.get("value")
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        try:
+            yield
         except BaseException as e:
             self.broken = True  # an answer may be on its way: this channel cannot be used for another request
             if isinstance(e, BrokenPipeError):
                 raise AgentError(f"{self.name}: the agent ended{self._last_words()}") from e
             raise
-        if answer.get("id") != self._id:
-            self.broken = True
-            raise AgentError(f"{self.name}: answered {answer.get('id')} when asked {self._id} ({verb})")
-        if "error" in answer:
-            raise AgentError(f"{self.name}: {answer['error']}")
-        return answer.get("value")
+
+    def ready(self) -> bool:
+        """Whether an answer is here in part or whole; to be asked before `fileno` is waited for."""
+        return bool(self._buffer)
+
+    def fileno(self) -> int:
+        """What becomes readable when the agent answers."""
+        return self._out
 
     def _send(self, payload: bytes) -> None:
         while payload:
@@ -205,6 +226,8 @@ class RemoteTestbed:
         self.packets: list[wire.Packet] = []
         self.programs: dict[str, RemoteProgram] = {}
         self._watchers: list[Callable[[wire.Packet], None]] = []
+        self.drivers: Mapping[str, Driver | str] | None = None
+        """The drivers that are there, or why there is none of that name; None: the same as here."""
 
     def host(self, name: str) -> RemoteHost:
         """The host of that name."""
@@ -246,13 +269,28 @@ class RemoteTestbed:
     def wait(self, seconds: float) -> float:
         """Let time pass until something happens, at most so long; returns the testbed's clock."""
         if len(self.channels) == 1:
-            return self._take(self._ask_wait(self.channels[0], seconds))
-        now = 0.0
-        asked = []
-        for channel in self.channels:  # the last word of each is asked for; whoever has news ends the others' waiting
-            now = max(now, self._take(self._ask_wait(channel, 0.0)))
-            asked.append(channel)
-        return now
+            answers = [self._ask_wait(self.channels[0], seconds)]
+        else:
+            answers = self._ask_all(seconds)
+        events = [event for answer in answers for event in answer["events"]]
+        if len(answers) > 1:  # each agent tells its own in order
+            events.sort(key=lambda event: float(event["t"]))
+        self._take(events)
+        return max(float(answer["now"]) for answer in answers)
+
+    def _ask_all(self, seconds: float) -> list[Mapping[str, Any]]:
+        """Have all agents wait; the first that has news ends the waiting of the others, because a request does."""
+        try:
+            asked = [(channel, channel.begin("wait", seconds=seconds)) for channel in self.channels]
+            if seconds > 0:
+                if not any(channel.ready() for channel in self.channels):
+                    select.select(self.channels, [], [], seconds + ANSWER_WITHIN)
+                asked += [(channel, channel.begin("wait", seconds=0.0)) for channel in self.channels]
+            return [channel.finish(number, "wait") for channel, number in asked]
+        except BaseException:
+            for channel in self.channels:  # answers of the others are on their way, too
+                channel.broken = True
+            raise
 
     @staticmethod
     def _ask_wait(channel: Channel, seconds: float) -> dict[str, Any]:
@@ -261,8 +299,8 @@ class RemoteTestbed:
         answer: dict[str, Any] = channel.ask("wait", real, seconds=seconds)
         return answer
 
-    def _take(self, answer: Mapping[str, Any]) -> float:
-        for event in answer["events"]:
+    def _take(self, events: Sequence[Mapping[str, Any]]) -> None:
+        for event in events:
             if event["event"] == "packet":
                 packet = wire.decode(
                     base64.b64decode(event["data"]), event["protocol"],
@@ -278,7 +316,6 @@ class RemoteTestbed:
                 program.lines.append((event["t"], event["line"]))
             else:
                 program.ended = (event["status"], event["stderr"])
-        return float(answer["now"])
 
     def wait_for(self, what: str, done: Callable[[], bool], seconds: float, last_seen: Callable[[], str]) -> None:
         """Let time pass until `done`; raises WaitTimedOut with what was last seen."""

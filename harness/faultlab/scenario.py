@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 Range = tuple[float, float]
 
@@ -30,6 +31,10 @@ class Observation:
     """Verbatim."""
     bytes: int | None = None
     data: str | None = None
+    status: int | None = None
+    """Of an HTTP answer, also of one that broke off."""
+    cause: str | None = None
+    """The words of the innermost error, where a library wraps one in another."""
     facts: Mapping[str, str] = field(default_factory=dict, compare=False)
     """What the words of a message may mention: local, remote, name, syscall …"""
 
@@ -48,7 +53,8 @@ class Expected:
     `result` is `ok`, `eof`, an errno name, or another symbol of `runtimes/README.md` (`DEADLINE`, `CLOSED`, `EAI_NONAME`, …).
     `within` bounds the operation's seconds with the scenario's own settings, `by_default` with the kernel's defaults;
     `syscall` names the system call that fails inside the operation, where some runtime's words mention it; `at_once` that the call
-    itself refuses, before anything is sent (Node words that differently from an answer that came later). With `since` the time runs
+    itself refuses, before anything is sent (Node words that differently from an answer that came later); `during` how far an HTTP
+    exchange had come: `connect`, `request` or `body`, and nothing for the wait for the answer's head. With `since` the time runs
     from the beginning of that step: a deadline that was set there is an instant in some languages, and a duration in others.
     """
 
@@ -58,8 +64,10 @@ class Expected:
     by_default: Range | None = None
     syscall: str | None = None
     at_once: bool = False
+    during: str | None = None
     bytes: int | None = None
     data: str | None = None
+    status: int | None = None
     since: int | None = None
 
 
@@ -82,7 +90,8 @@ class Deviation:
     within: Range | None = None
     """The seconds it takes, where they are what departs."""
     words: Mapping[str, object] = field(default_factory=dict)
-    """Fields of the rule that differ (type, chain, message, errno), where the symbol alone does not say it."""
+    """Fields of the rule that differ (type, chain, message, cause, errno), or of what is expected (during, bytes, data, status), where the
+    symbol alone does not say it."""
 
     def applies(self, runtime: str, variant: str | None, stack: str) -> bool:
         """Whether it is about this play."""
@@ -117,6 +126,8 @@ class Scenario:
     """Kernel settings that shorten its timers for a play in real time; left at their defaults in virtual time."""
     settings: Mapping[str, int | str] = field(default_factory=dict)
     """Kernel settings that the failure itself needs, on any clock."""
+    kind: str = "tcp"
+    """Which runtimes play it: `tcp`, or `http` for HTTP clients (`kind` in their runtime.toml)."""
     observe: str = "client"
     """Which host's program is under observation; the other one is its peer."""
     without: Sequence[str] = ()
@@ -165,6 +176,7 @@ class Wording:
     chains: tuple[tuple[str, ...], ...] = ()
     """More than one where the runtime chooses at random."""
     message: str | None = None
+    cause: str | None = None
 
 
 Rules = Callable[[Expected, Observation, Mapping[str, object]], Wording]
@@ -219,7 +231,9 @@ def compare(
             continue
         fields: Mapping[str, object] = deviation.words
         within, by_default = (deviation.within,) * 2 if deviation.within else (step.within, step.by_default)
-        other = replace(step, result=deviation.sees, bytes=None, data=None, within=within, by_default=by_default)
+        other = replace(step, result=deviation.sees, bytes=None, data=None, status=None, within=within, by_default=by_default)
+        told: dict[str, Any] = {name: fields[name] for name in ("during", "bytes", "data", "status") if name in fields}
+        other = replace(other, **told)
         steps.append((number, other, fields))
 
     for (number, want, overrides), saw in zip(steps, observed, strict=False):
@@ -247,6 +261,7 @@ def _step(want: Expected, saw: Observation, wording: Wording) -> list[str]:
     if wording.outcome == "error":
         pairs = [("errno", wording.errno, saw.errno), ("type", wording.type, saw.type)]
         pairs.append(("message", wording.message or None, saw.message or None))
+        pairs.append(("cause", wording.cause, saw.cause))
         if saw.chain not in wording.chains:
             expected = " or ".join(" > ".join(chain) for chain in wording.chains)
             found.append(f"chain: {expected} expected, {' > '.join(saw.chain)} seen")
@@ -256,4 +271,6 @@ def _step(want: Expected, saw: Observation, wording: Wording) -> list[str]:
         pairs.append(("bytes", want.bytes, saw.bytes))
     if want.data is not None:
         pairs.append(("data", want.data, saw.data))
+    if want.status is not None:
+        pairs.append(("status", want.status, saw.status))
     return [f"{name}: {a!r} expected, {b!r} seen" for name, a, b in pairs if a != b] + found

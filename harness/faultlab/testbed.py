@@ -172,6 +172,8 @@ class Testbed(Protocol):
 
     def watching(self, watcher: Callable[[Packet], None]) -> AbstractContextManager[None]:
         """Call the watcher for each packet as it is seen, while the block lasts."""
+    def wait_for(self, what: str, done: Callable[[], bool], seconds: float, last_seen: Callable[[], str]) -> None:
+        """Let time pass until `done`; raises WaitTimedOut with what was last seen."""
 
 
 class Backend(Protocol):

@@ -25,6 +25,8 @@ SCENARIO = Scenario(
     wire=["> S", "< SA", "> PA/4", "> PA/5", "< SA", "> PA/5", "< R"],
     counters={"server TcpExtListenOverflows": (2, 40), "client TcpEstabResets": 1},
     same_words={
+        "backlog-full-abort": "the time: there the reset comes at once, and TcpExtEmbryonicRsts counts it",
+        "defer-accept": "on the server: there nstat TcpExtTCPDeferAcceptDrop rises, and the first byte cures it",
         "read-reset": "on the server: ss -tan has SYN-RECV where the client has ESTAB; nstat TcpExtListenOverflows",
         "listener-close-pending": "the time: there the reset comes when the listener closes",
     },

@@ -17,7 +17,10 @@ SCENARIO = Scenario(
     wire=["> S", "< SA", "> A", "> S", "< SA", "> A", "> S", "> S"],
     never=["< R*", "> R*"],
     counters={"server TcpExtListenOverflows": (2, 12), "server TcpExtListenDrops": (2, 12), "client TcpAttemptFails": 1},
-    same_words={"connect-blackhole-kernel-timeout": "on the server: ss -ltn shows Recv-Q above Send-Q, nstat TcpExtListenOverflows rises"},
+    same_words={
+        "connect-blackhole-kernel-timeout": "on the server: ss -ltn shows Recv-Q above Send-Q, nstat TcpExtListenOverflows rises",
+        "syn-flood-cookies": "on the server: there nstat TcpExtTCPReqQFullDrop rises, and ss shows syn-recv",
+    },
     production="a server that is stuck, collects garbage, or has too few workers to accept",
     diagnose="ss -ltn: Recv-Q of a listener is its queue, Send-Q the backlog; nstat TcpExtListenOverflows",
     cure="accept faster; a larger backlog, and net.core.somaxconn with it",

@@ -17,7 +17,10 @@ SCENARIO = Scenario(
     wire=["> S", "< SA", "> A", "> PA", "< A"],
     never=["> R*", "< R*"],
     counters={"server TcpExtTCPDeferAcceptDrop": (1, 9)},
-    same_words={"backlog-full-ghost": "on the server: nstat TcpExtListenOverflows stays 0, TcpExtTCPDeferAcceptDrop rises"},
+    same_words={
+        "backlog-full-ghost": "on the server: nstat TcpExtListenOverflows stays 0, TcpExtTCPDeferAcceptDrop rises",
+        "rst-in-syn-recv": "the capture: there a RST ends the handshake",
+    },
     production="a mail or database server, which speaks first, behind a configuration made for a web server",
     diagnose="ss -tan: ESTAB at the client, SYN-RECV at the server",
     cure="no TCP_DEFER_ACCEPT where the server speaks first",

@@ -21,7 +21,10 @@ SCENARIO = Scenario(
     wire_in={"half-open": ["> S", "< SA", "> A", "> PA", "< R"]},
     never=["> R*", "< F*"],
     counters={"server TcpOutRsts": 1, "client TcpEstabResets": 1},
-    same_words={"read-reset": "on the server: nstat TcpOutRsts rises, and no process ever had that connection"},
+    same_words={
+        "read-reset": "on the server: nstat TcpOutRsts rises, and no process ever had that connection",
+        "backlog-full-ghost": "on the server: there nstat TcpExtListenOverflows rises, and the listener stays",
+    },
     production="a rolling restart; one of several SO_REUSEPORT listeners that goes",
     diagnose="tcpdump: the RST comes when the listener closes; strace of the server: no accept for that client",
     cure="stop new connections first, accept the rest, then close; socket activation; net.ipv4.tcp_migrate_req",

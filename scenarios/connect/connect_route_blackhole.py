@@ -1,7 +1,7 @@
 """The route to the destination is a black hole, and connect says that the argument is invalid.
 
 A router drops in silence what its blackhole route matches. For packets of its own the lookup itself fails, and the errno of that
-kind is EINVAL (fib_props; ip6_route_info_create for IPv6): no silence, no timeout, but words that make one look for a bug in the
+kind is EINVAL (fib_props; fib6_prop for IPv6): no silence, no timeout, but words that make one look for a bug in the
 program.
 """
 

@@ -1,6 +1,6 @@
 """The route to the destination says "prohibit", and connect is denied like a file without permission.
 
-The route lookup of connect finds a route, and its kind is an error: prohibit stands for EACCES (fib_props; ip6_route_info_create
+The route lookup of connect finds a route, and its kind is an error: prohibit stands for EACCES (fib_props; fib6_prop
 for IPv6). Nothing is sent. No capability and no file mode is involved, whatever the words say.
 """
 

@@ -1,7 +1,7 @@
 """The route to the destination says "unreachable".
 
 The route lookup of connect finds a route, and its kind is an error: unreachable stands for EHOSTUNREACH (fib_props;
-ip6_route_info_create for IPv6). Nothing is sent, so nothing answers: this host itself refuses, at once.
+fib6_prop for IPv6). Nothing is sent, so nothing answers: this host itself refuses, at once.
 """
 
 from faultlab.faults.routes import BadRoute

@@ -20,6 +20,10 @@ SCENARIO = Scenario(
     same_words={
         "peer-close-unread-data": "on the peer: nstat TcpExtTCPAbortOnClose; here the peer's TcpOutRsts stays 0",
         "linger0-rst": "on the peer: its own kernel counts TcpOutRsts",
+        "backlog-full-abort": "on the server: nstat TcpExtEmbryonicRsts rises, and it accepted nothing",
+        "backlog-full-ghost": "on the server: nstat TcpExtListenOverflows rises, and it accepted nothing",
+        "listener-close-pending": "on the server: the listener is gone, and it accepted nothing",
+        "rst-in-accept-queue": "the capture: there the reset comes before the accept",
         "connect-econnreset": "the operation: there connect itself fails",
     },
     production="a load balancer or firewall that forgot the connection; a peer that crashed",

@@ -23,7 +23,10 @@ SCENARIO = Scenario(
         Deviation(runtime="node", step=2, sees="EPIPE", words=ENDED, note=NOTE),
         Deviation(runtime="node", step=3, sees="EPIPE", words=ENDED, note=NOTE),
     ],
-    same_words={"write-after-shutdown": "ss: there the own FIN is the first one; strace shows the program's shutdown"},
+    same_words={
+        "write-after-shutdown": "ss: there the own FIN is the first one; strace shows the program's shutdown",
+        "listen-wrong-type": "strace: there the descriptor is the listener's own",
+    },
     production="a kept-alive connection that the server closed in the moment the next request was written",
     diagnose="ss -tan state close-wait; tcpdump: the FIN before the data, the RST after it",
     cure="read before writing; repeat the request on a new connection where that is safe",

@@ -1,8 +1,8 @@
 """The name server could not find out.
 
 Code 2, server failure: whom it asked in turn is silent, wrong, or signed badly. That says nothing about the name, so the resolver calls it
-temporary (EAI_AGAIN). glibc is content with that answer; Go asks once more; musl asks twice more and then waits for its whole timer
-(res_msend), which is one second here and five by default.
+temporary (EAI_AGAIN). glibc and Go ask as often as `attempts` says, at once, and give up. musl asks twice more for each attempt, and
+then waits until its timer has run out all the same (__res_msend_rc), which takes one second here and five by default.
 """
 
 from faultlab.faults.resolver import NameServer, asking

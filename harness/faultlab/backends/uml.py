@@ -1,8 +1,8 @@
 """Hosts inside a Linux kernel of their own that runs as a process and whose clock jumps to the next timer when everything waits.
 
 A user-mode Linux kernel with time travel: a keepalive timeout of two hours takes as long as its few packets do. Nothing in it can reach
-anything outside, and it needs no privilege. Its root is this machine's own, read-only, so every runtime that is here is there. The same agent
-as everywhere is its process 1. The guest stands still while the harness thinks: see `agent.Frozen`.
+anything outside, and it needs no privilege. Its root is this machine's own, read-only, so every runtime that is here is there. The
+same agent as everywhere is its process 1. The guest stands still while the harness thinks: see `agent.Frozen`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import faultlab
 from faultlab import identity, kernels, watchdog
 from faultlab.errors import AgentError, BackendUnavailable, GuestDied, GuestHung
 from faultlab.kernels import Kernel
-from faultlab.remote import Channel, RemoteTestbed, built
+from faultlab.remote import ANSWER_WITHIN, Channel, RemoteTestbed, built
 from faultlab.testbed import Plan
 
 BOOT_WITHIN = 60.0
@@ -53,9 +53,9 @@ class Guest(Channel):
     def __init__(self, kernel: Kernel, number: int = 0) -> None:
         self.name, self.virtual, self.broken = f"uml guest {kernel.version}", True, False
         self.kernel = kernel
-        self._buffer = b""
+        self._buffer, self._asked = b"", "nothing"
         self._id = 0
-        self.folder = Path(tempfile.mkdtemp(prefix=f"faultlab-{identity.own()}-", dir=_short_folder()))
+        self.folder = identity.temporary_folder(_short_folder())
         self._out, answers = os.pipe()
         # One page in packets: the pipe is full as soon as there is one byte in it.
         self._stopped, stop = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)
@@ -100,6 +100,11 @@ class Guest(Channel):
             self.close()
             raise
 
+    def ask(self, verb: str, within: float = ANSWER_WITHIN, /, **request: Any) -> Any:
+        """Make a request and return its value; what was asked is part of what is said of a guest that does not answer."""
+        self._asked = verb
+        return super().ask(verb, within, **request)
+
     def _send(self, payload: bytes) -> None:
         """Put the request where it is looked for, and let the guest go on."""
         (self.folder / f"{self._id}").write_bytes(payload)
@@ -107,7 +112,8 @@ class Guest(Channel):
             raise GuestHung(self._say("does not stop"))
         if not os.read(self._stopped, 1):
             raise GuestDied(self._say("ended"))
-        (self.folder / f"{self._id - 1}").unlink(missing_ok=True)
+        if self._id > 1:
+            (self.folder / f"{self._id - 1}").unlink()
 
     def read(self, within: float) -> dict[str, Any]:
         """Read one answer. Raises GuestDied or GuestHung with the last lines of its console."""
@@ -128,7 +134,7 @@ class Guest(Channel):
         size = self._console.seek(0, os.SEEK_END)
         self._console.seek(max(0, size - 8000))
         lines = [line for line in self._console.read().decode(errors="replace").splitlines() if line.strip() and not DUMP.match(line)]
-        return f"{self.name} {what}; its console: " + ("\n".join(lines[-6:]) or "nothing")
+        return f"{self.name} {what}, asked {self._asked}; its console: " + ("\n".join(lines[-6:]) or "nothing")
 
     def close(self) -> None:
         """Let go of it: it switches itself off; the watchdog sees to what does not."""

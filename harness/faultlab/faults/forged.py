@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ from faultlab.testbed import Testbed
 from faultlab.wire import Packet
 
 HALF = 1 << 31
+MANY = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,46 @@ class ForgedReset:
         ip = IP(src=last.src, dst=last.dst) if bed.family == 4 else IPv6(src=last.src, dst=last.dst)
         segment = ip / TCP(sport=last.sport, dport=last.dport, flags="RA", seq=seq, ack=_next(outbound), window=0)
         return bytes(segment), {"seq_offset": self.offset}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SynFlood:
+    """SYNs from an address that nobody has, so nobody completes or refuses what they ask for: as many as the listener takes, and one."""
+
+    port: int
+    to: str = "server"
+
+    @contextmanager
+    def applied(self, bed: Testbed) -> Iterator[Mapping[str, Any]]:
+        """Send one after the other until the kernel drops one for want of room; then the block begins."""
+        from scapy.layers.inet import IP, TCP
+        from scapy.layers.inet6 import IPv6
+
+        target, sender = bed.host(self.to), bed.host("client" if self.to == "server" else "server")
+        nobody = "198.51.100.254" if bed.family == 4 else "2001:db8::fe"  # of the network at hand: the answer needs a route
+        evidence: dict[str, Any] = {}
+
+        def half_open() -> int:
+            return sum(1 for s in target.sockets(bed.family) if s["remote"][0] == nobody)
+
+        def dropped() -> int:
+            return target.counters().get("TcpExtTCPReqQFullDrop", 0)
+
+        def taken_or_dropped(known: int) -> Callable[[], bool]:
+            return lambda: half_open() > known or dropped() > before
+
+        before = dropped()
+        for number in range(MANY):
+            ip = (IP if bed.family == 4 else IPv6)(src=nobody, dst=target.address(bed.family))
+            effect = taken_or_dropped(half_open())
+            sender.inject(bytes(ip / TCP(sport=20001 + number, dport=self.port, flags="S", seq=1 + number, window=65535)))
+            bed.wait_for("effect of a forged SYN", effect, 5, lambda: "nothing")
+            if dropped() > before:
+                break
+        else:
+            raise FaultNotObserved(self, f"{MANY} SYNs did not fill the queue")
+        evidence["half_open"] = half_open()
+        yield evidence
 
 
 def _next(sent: list[Packet]) -> int:

@@ -58,15 +58,17 @@ class View:
     state: str
     head: str
     """The first thing that was not ok, or `ok`."""
+    time: str
+    """How long that took, where it was a second or more."""
     rest: str
     """What came after it."""
     note: str
     cell: Cell
 
     @property
-    def same(self) -> tuple[str, str, str, str]:
+    def same(self) -> tuple[str, ...]:
         """What makes two fields look alike."""
-        return self.state, self.head, self.rest, self.note
+        return self.state, self.head, self.time, self.rest, self.note
 
 
 def view(several: Sequence[Cell]) -> View | None:
@@ -81,25 +83,30 @@ def view(several: Sequence[Cell]) -> View | None:
     quiet = sum(c.state in QUIET for c in several)
     if quiet and shown.state not in QUIET:
         note = ", ".join(filter(None, [note, f"{len(several) - quiet} of {len(several)} played"]))
-    head, rest = headline(shown.first)
-    return View(shown.state, head, rest, note, shown)
+    return View(shown.state, *headline(shown.first), note, shown)
 
 
-def headline(play: Seen) -> tuple[str, str]:
-    """What a play came to, in symbols: the first that is not ok, with its time where it took one; and those after it."""
+def headline(play: Seen) -> tuple[str, str, str]:
+    """What a play came to, in symbols: the first that is not ok, the time it took where it took one, and those after it."""
     if play.verdict in (*QUIET, "lab-error"):
-        return "", ""
-    notable: list[str] = []
+        return "", "", ""
+    notable: list[tuple[str, str]] = []
     for step, seconds in zip(play.steps, play.seconds, strict=True):
         symbol = step.partition(" ")[2]
-        if symbol == "ok":
-            continue
         shown = symbol.upper() if symbol == "eof" else symbol
-        if seconds >= 1:
-            shown += f" {duration(seconds)}"
-        if not notable or notable[-1] != shown:
-            notable.append(shown)
-    return (notable[0], " ".join(f"→ {n}" for n in notable[1:])) if notable else ("ok", "")
+        if symbol != "ok" and (not notable or notable[-1][0] != shown):
+            notable.append((shown, short(seconds) if seconds >= 1 else ""))
+    if not notable:
+        longest = max(play.seconds, default=0.0)
+        return "ok", short(longest) if longest >= 1 else "", ""
+    (head, time), *rest = notable
+    return head, time, " ".join(f"→ {symbol} {after}".rstrip() for symbol, after in rest)
+
+
+def short(seconds: float) -> str:
+    """A time for a cell, its parts kept together: `1 s`, `2 h 11 min`."""
+    text = f"{seconds:.2g} s" if seconds < 10 else duration(round(seconds)).replace(".00", "")
+    return text.replace(" ", "\u00a0")
 
 
 # ---- disagreements -------------------------------------------------------------------------------------------------------
@@ -111,8 +118,8 @@ class Camp:
 
     who: tuple[str, ...]
     steps: tuple[str, ...]
-    notes: tuple[str, ...]
-    """Why, where a departure is declared."""
+    notes: tuple[tuple[str, str], ...]
+    """Why, where a departure is declared; and of whom that is said, where it is not said of all."""
     undeclared: bool
     """Whether it is against what the catalogue says, and nobody has said why."""
     words: tuple[str, ...] = ()
@@ -192,9 +199,19 @@ def _disagreements(
 
 def _camp(who: tuple[str, ...], several: Sequence[Cell], by_words: bool) -> Camp:
     first = several[0].first
-    notes = dict.fromkeys(note for cell in several if cell.state == "deviates" for note in cell.first.whole().get("notes", ()))
+    said: dict[str, list[str]] = defaultdict(list)
+    for cell in several:
+        play = cell.first.whole() if cell.first.verdict in ("match", "deviates") else {}
+        for note in play.get("notes", ()):
+            said[note].append(cell.key[2])
+        if play and not play.get("notes"):
+            for own, catalogues in zip(first.steps, play.get("expected", ()), strict=False):
+                if own != catalogues:
+                    said[f"{own.partition(' ')[2]} is how it says {catalogues.partition(' ')[2]}"].append(cell.key[2])
+    everybody = {cell.key[2] for cell in several}
+    notes = tuple((", ".join(sorted(set(of))) if set(of) != everybody else "", note) for note, of in said.items())
     words = tuple(" ".join(filter(None, w.split("\n")[1:])) for w in first.words) if by_words else ()
-    return Camp(who, first.steps, tuple(notes), any(c.state in ("differs", "mixed") for c in several), words)
+    return Camp(who, first.steps, notes, any(c.state in ("differs", "mixed") for c in several), words)
 
 
 # ---- the difference between two records ------------------------------------------------------------------------------------

@@ -77,6 +77,11 @@ class Seen:
         """Whether the program came to see what it was to see."""
         return self.verdict in PLAYED
 
+    @property
+    def observed(self) -> bool:
+        """Whether the program did anything at all."""
+        return bool(self.steps)
+
     def whole(self) -> dict[str, Any]:
         """The play as the record has it."""
         play: dict[str, Any] = json.loads(zlib.decompress(self.packed))
@@ -96,7 +101,7 @@ class Gathered:
 def meanings(play: Mapping[str, Any]) -> list[tuple[int, str]]:
     """For each observation: which step of the story it is, and its symbol.
 
-    Where the runtime put the expected error into its own words without an errno, or ended a wait in its own way, the symbol is the
+    The symbol is what the program saw. Where it saw an error without an errno, or its own timer without any error, the symbol is the
     catalogue's: the comparison found that this is how that runtime says it.
     """
     departed = {d["step"]: d["sees"] for d in play.get("departures", ())}
@@ -106,7 +111,8 @@ def meanings(play: Mapping[str, Any]) -> list[tuple[int, str]]:
     found = []
     for i, o in enumerate(play["observations"]):
         number, symbol = wanted[i] if i < len(wanted) else (i + 1, "")
-        if not symbol or play["verdict"] not in PLAYED or f"step {number}" in differing:
+        plain = o["outcome"] in ("ok", "eof", "blocked", "unsupported") or bool(o.get("errno"))
+        if plain or not symbol or play["verdict"] not in PLAYED or f"step {number}" in differing:
             symbol = said(o)
         found.append((number, symbol))
     return found
@@ -235,7 +241,7 @@ def _seen(play: Mapping[str, Any], raw: bytes, source: int) -> Seen:
 
 def _words_of(o: Mapping[str, Any]) -> str:
     """Everything a program would see of it, without addresses."""
-    return "\n".join([o["outcome"], o.get("errno") or "", " > ".join(o.get("chain", ())) or o.get("type") or "", general(o.get("message") or "")])
+    return "\n".join([o["outcome"], o.get("errno") or "", " > ".join(o.get("chain", ())) or o.get("type") or "", general(o.get("message") or ""), general(o.get("cause") or ""), str(o.get("status") or "")])
 
 
 def _words(words: Sequence[tuple[str, str, Mapping[str, Any]]], sources: Sequence[Source], oddities: list[Oddity]) -> dict[str, Mapping[str, Any]]:

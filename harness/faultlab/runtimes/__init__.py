@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -64,12 +65,18 @@ class Runtime:
         """Whether it is played when nobody names runtimes."""
         return bool(self.config.get("default", True))
 
+    @property
+    def kind(self) -> str:
+        """`tcp`, or `http` for an HTTP client."""
+        return str(self.config.get("kind", "tcp"))
+
     def tools(self) -> dict[str, str]:
         """The toolchain's programs. Raises RuntimeUnavailable with the remedy where one is missing."""
         chain = dict(self.config.get("toolchain", {}))
         remedy = chain.pop("remedy", "install it")
         chain.pop("version", None)
-        found = {"python": os.path.realpath(sys.executable)}
+        # `venv` is the interpreter that finds the lab's own packages, and those of its extras.
+        found = {"python": os.path.realpath(sys.executable), "venv": sys.executable}
         # Programs that a package brought along lie beside the interpreter of a virtual environment.
         path = os.pathsep.join([os.environ.get("PATH", os.defpath), os.path.dirname(sys.executable), "/usr/local/bin", "/usr/bin"])
         for tool, candidates in chain.items():
@@ -92,6 +99,14 @@ class Runtime:
         argv = tuple(part.format_map(places) for part in self.config["run"]["command"])
         env = {k: str(v).format_map(places) for k, v in self.config["run"].get("env", {}).items()}
         return Driver(argv, env, built["version"])
+
+    @property
+    def fingerprint(self) -> str:
+        """What the driver is made of, whoever builds it: tells whether one built elsewhere is this one."""
+        digest = hashlib.sha256(repr((self.config.get("build"), self.config["run"])).encode())
+        for source in self.config["source"]:
+            digest.update((self.folder / source).read_bytes())
+        return digest.hexdigest()[:16]
 
     def _key(self, tools: Mapping[str, str]) -> str:
         digest = hashlib.sha256(repr((sorted(tools), self.config.get("build"), self.config["run"])).encode())
@@ -137,6 +152,8 @@ class Runtime:
         if done.returncode != 0:
             lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
             first = next((line for line in lines if "error" in line.lower()), lines[0] if lines else f"status {done.returncode}")
+            if missing := next((line for line in lines if line.startswith("ModuleNotFoundError")), None):
+                raise RuntimeUnavailable(self.name, missing.strip(), str(self.config.get("toolchain", {}).get("remedy", "install it")))
             raise RuntimeUnavailable(self.name, f"its driver does not build: {first.strip()}", "mend the toolchain; see `faultlab doctor`")
 
     def _version(self, tools: Mapping[str, str]) -> str:
@@ -178,6 +195,7 @@ class Runtime:
             return Wording(outcome="ok", errno=symbol)
         facts = dict(saw.facts)
         when = frozenset(facts.get("when", "").split()) | ({"at-once"} if want.at_once else frozenset())
+        when |= {want.during} if want.during else frozenset()
         fields = {**self.rule(symbol, want.op, when=when, syscall=want.syscall), **overrides}
         outcome = str(fields.get("outcome", "error"))
         if outcome != "error":
@@ -185,18 +203,20 @@ class Runtime:
         errno = fields.get("errno", symbol)
         chain = fields.get("chain", ())
         chains = tuple(tuple(c) for c in chain) if chain and isinstance(chain[0], (list, tuple)) else (tuple(chain),)
-        message = fields.get("message")
+        words = {field: fields.get(field) for field in ("message", "cause")}
         name = str(errno or symbol)
-        if message is not None:
+        if any(words.values()):
             facts |= {
                 "errno": name, "number": str(errnos.number_of(name)), "words": self.words().get(name, name),
                 "op": want.op, "syscall": want.syscall or {"listen": "bind"}.get(want.op, want.op),
+                **_seen_in(saw.message or ""),
             }  # fmt: skip
             try:
-                message = str(message).format_map(facts)
+                words = {field: said and str(said).format_map(facts) for field, said in words.items()}
             except KeyError as e:
-                raise LabError(f"{self.name}: the message rule {message!r} asks for {e}, which a {want.op} does not have") from e
-        return Wording(outcome="error", errno=errno or None, type=fields.get("type"), chains=chains, message=message or None)
+                raise LabError(f"{self.name}: the message rule {words} asks for {e}, which a {want.op} does not have") from e
+        return Wording(outcome="error", errno=errno or None, type=fields.get("type"), chains=chains, message=words["message"] or None,
+                       cause=words["cause"] or None)  # fmt: skip
 
     def habits(self, expected: Sequence[Expected]) -> list[Deviation]:
         """The steps of a sequence at which this runtime departs from the kernel's answer in every scenario alike."""
@@ -208,6 +228,24 @@ class Runtime:
                     found.append(Deviation(runtime=self.name, step=number, sees=habit["sees"], note=habit["note"]))
                     break
         return found
+
+
+def _seen_in(message: str) -> dict[str, str]:
+    """What a library puts into its words that nobody can know before: an object's place in memory, and milliseconds."""
+    patterns = {"place": r"0x[0-9a-f]+", "ms": r"\b\d+(?= (?:ms|milliseconds)\b)"}
+    found = {name: re.search(pattern, message) for name, pattern in patterns.items()}
+    return {name: hit[0] if hit else name.upper() for name, hit in found.items()}
+
+
+def playing(kind: str, named: Sequence[str] | None) -> list[str]:
+    """The runtimes that play scenarios of a kind: those named of that kind, or else all that are played by default.
+
+    Where those named are all of another kind they are kept, so that the play says why it cannot be.
+    """
+    known = all_runtimes()
+    if named:
+        return [n for n in named if known[n].kind == kind] or list(named)
+    return [n for n, r in known.items() if r.default and r.kind == kind]
 
 
 @cache

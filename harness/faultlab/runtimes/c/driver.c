@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -754,11 +755,15 @@ static int op_connect(struct call *call)
     return error;
 }
 
-/* MSG_NOSIGNAL, or a plain send(2), which raises SIGPIPE, where the request wants it so. */
+/* MSG_NOSIGNAL, or none, which raises SIGPIPE, where the request wants it so; sendto(2) where it says to whom. */
 static int op_send(struct call *call)
 {
     int fd = descriptor(call), error = 0;
+    struct target to = {0};
+    const struct value *host = get(call->request, "to")->child;
     if (call->outcome != NULL)
+        return 0;
+    if (host != NULL && look_up(call, host->text, host->next->number, AI_NUMERICHOST, &to, 1) == 0)
         return 0;
     const struct value *text = get(call->request, "data");
     bool given = text->kind == STRING;
@@ -768,7 +773,8 @@ static int op_send(struct call *call)
     start(call);
     int flags = nonblocking(fd, get_flag(call->request, "nonblocking"));
     do { /* once even for no bytes at all: a datagram may be empty */
-        ssize_t n = send(fd, data + sent, size - sent, get_flag(call->request, "sigpipe") ? 0 : MSG_NOSIGNAL);
+        int how = get_flag(call->request, "sigpipe") ? 0 : MSG_NOSIGNAL;
+        ssize_t n = sendto(fd, data + sent, size - sent, how, host == NULL ? NULL : (struct sockaddr *)&to.address, to.length);
         if (n < 0)
             error = errno;
         else
@@ -898,6 +904,27 @@ static int op_handle(struct call *call)
     return error;
 }
 
+static pid_t child;
+
+/* A child that does nothing but hold what it inherited. */
+static int op_fork(struct call *call)
+{
+    start(call);
+    child = fork();
+    while (child == 0)
+        pause();
+    stop(call);
+    return child < 0 ? errno : 0;
+}
+
+static int op_reap(struct call *call)
+{
+    start(call);
+    int error = kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child ? 0 : errno;
+    stop(call);
+    return error;
+}
+
 static const struct {
     const char *name;
     int (*perform)(struct call *);
@@ -915,6 +942,8 @@ static const struct {
     {"option", op_option},
     {"deadline", op_deadline},
     {"error", op_error},
+    {"fork", op_fork},
+    {"reap", op_reap},
     {"handle", op_handle},
 };
 

@@ -35,6 +35,8 @@ type request struct {
 	Address    string         `json:"address"` // a path if the network is "unix"
 	Port       int            `json:"port"`
 	Local      *endpoint      `json:"local"`
+	To         *endpoint      `json:"to"`
+	Type       string         `json:"type"`
 	Deadline   *float64       `json:"deadline"`
 	Backlog    *int           `json:"backlog"`
 	Options    map[string]any `json:"options"`
@@ -212,7 +214,12 @@ func (d *driver) perform(q *request, a *answer) error {
 			signal.Notify(make(chan os.Signal, 1), syscall.Signal(q.Signal))
 			return nil
 		})
-	case "socket", "bind":
+	case "bind":
+		if strings.HasPrefix(q.Network, "udp") {
+			return d.listen(q, a)
+		}
+		fallthrough
+	case "socket":
 		return unsupported("package net has no socket that is neither listening nor connected")
 	}
 	return unsupported("no operation " + q.Op)
@@ -267,6 +274,9 @@ func (d *driver) resolve(q *request, a *answer) error {
 func (d *driver) connect(q *request, a *answer) error {
 	if err := d.vacant(q.Sock); err != nil {
 		return err
+	}
+	if q.Network == "unix" && q.Type == "dgram" {
+		q.Network = "unixgram"
 	}
 	dialer := net.Dialer{Control: q.control}
 	if q.Deadline != nil {
@@ -375,6 +385,18 @@ func (d *driver) send(q *request, a *answer) error {
 	data := []byte(q.Data)
 	if q.Size > 0 {
 		data = make([]byte, q.Size)
+	}
+	if q.To != nil {
+		packets, able := conn.(net.PacketConn)
+		to, err := resolveAddr("udp", q.To.String())
+		if !able || err != nil {
+			return errors.Join(err, unsupported("package net has WriteTo for datagrams only"))
+		}
+		return a.time(func() error {
+			n, err := packets.WriteTo(data, to)
+			a.Bytes = &n
+			return err
+		})
 	}
 	return a.time(func() error {
 		n, err := conn.Write(data)

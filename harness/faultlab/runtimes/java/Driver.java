@@ -113,6 +113,9 @@ final class Driver implements Runnable {
 
     private void perform() throws IOException {
         String op = string("op");
+        if (asked.get("network") != null) {
+            throw new UnsupportedOperationException("datagrams and paths are not this driver's subject");
+        }
         switch (op) {
             case "resolve" -> resolve();
             case "socket" -> socket();

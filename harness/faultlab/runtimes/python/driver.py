@@ -223,11 +223,14 @@ def op_connect(request: Fields, clock: Stopwatch) -> Fields:
 
 
 def op_send(request: Fields, clock: Stopwatch) -> Fields:
-    """sendall(): where it fails, Python does not say how much went out."""
+    """sendall(), which does not say how much went out where it fails; sendto() where the request says to whom."""
     data = request["data"].encode() if "data" in request else b"x" * request["size"]
     sock = find(request)
     with Limited(sock, request), clock:
-        sock.sendall(data)
+        if "to" in request:
+            sock.sendto(data, tuple(request["to"]))
+        else:
+            sock.sendall(data)
     return {"bytes": len(data)}
 
 
@@ -300,6 +303,33 @@ def serve_in_background(request: Fields) -> None:
 
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     serve(request)
+
+
+child = 0
+
+
+def op_fork(request: Fields, clock: Stopwatch) -> Fields:
+    """A child that does nothing but hold what it inherited: fork() does not ask whether a descriptor is inheritable."""
+    global child
+    import os
+    import signal
+
+    with clock:
+        child = os.fork()
+    while child == 0:
+        signal.pause()
+    return {}
+
+
+def op_reap(request: Fields, clock: Stopwatch) -> Fields:
+    """Kill the child and wait for it."""
+    import os
+    import signal
+
+    with clock:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    return {}
 
 
 def class_name(error: BaseException) -> str:

@@ -161,6 +161,9 @@ fn connect(request: &Json, watch: &mut Stopwatch) -> Done<Fields> {
     if network != "udp" && request["local"] != Null {
         return Err(Unsupported("TcpStream has no bind before connect"));
     }
+    if request["nonblocking"].truth() || request["type"] != Null {
+        return Err(Unsupported("std connects blocking streams"));
+    }
     let settable: fn(&str) -> bool = match network {
         "udp" => |name| !["reuseaddr", "reuseport", "v6only"].contains(&name),
         _ => |name| ["linger", "keepalive", "nodelay"].contains(&name), // they matter once it is connected
@@ -261,7 +264,10 @@ fn send(request: &Json, socket: &Socket, watch: &mut Stopwatch) -> Done<Fields> 
     watch.time(|| match socket {
         Socket::Tcp(stream) => Ok((&*stream).write_all(&data)?),
         Socket::Unix(stream) => Ok((&*stream).write_all(&data)?),
-        Socket::Udp(udp) => Ok(udp.send(&data).map(drop)?),
+        Socket::Udp(udp) => match &request["to"] {
+            List(to) => Ok(udp.send_to(&data, look_up(to[0].text(), &to[1])?[0]).map(drop)?),
+            _ => Ok(udp.send(&data).map(drop)?),
+        },
         _ => Err(Unsupported("a listener has no write")),
     })?;
     Ok(vec![("bytes", Number(data.len() as f64))]) // where it fails, write_all does not tell how far it came

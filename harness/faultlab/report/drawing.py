@@ -1,0 +1,95 @@
+"""The ladder as a picture: SVG made of the rows that every other drawing is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup, escape
+
+from faultlab.ladder import Pause, Row, Rung, duration, lanes
+from faultlab.report.text import clean
+
+ROW, PAUSE, TOP = 22, 30, 34
+TIME, CLIENT, SERVER, LANE = 62, 345, 575, 272
+LONGEST = 38
+"""Characters that fit beside a line; the table below the picture has all of them."""
+
+
+def svg(rows: Sequence[Row], label: str) -> Markup:
+    """The picture. Its colours and fonts are the page's."""
+    columns = lanes([row for row in rows if isinstance(row, Rung)])
+    width = SERVER + LANE + (LANE if "kernel" in columns else 0)
+    ys: list[int] = []
+    y = TOP
+    for row in rows:
+        y += PAUSE if isinstance(row, Pause) else ROW
+        ys.append(y - (PAUSE if isinstance(row, Pause) else ROW) // 2)
+    height = y + 8
+    out = [
+        f'<svg class="ladder" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{escape(clean(label))}">',
+        f'<g class="lh"><text x="{TIME}" y="16" text-anchor="end">time</text><text x="{CLIENT}" y="16" text-anchor="middle">client</text>'
+        f'<text x="{SERVER}" y="16" text-anchor="middle">server</text>',
+        f'<text x="{SERVER + LANE}" y="16">kernel</text>' if "kernel" in columns else "",
+        f'</g><path class="ll" d="{_lifelines(rows, ys, height)}"/>',
+    ]
+    bars = _bars(rows, ys)
+    out += [f'<path class="lb" d="{bars}"/>'] if bars else []
+    times, client, server, kernel, wire, folds = [], [], [], [], [], []
+    for row, at in zip(rows, ys, strict=True):
+        if isinstance(row, Pause):
+            folds.append(f'<text x="{(CLIENT + SERVER) // 2}" y="{at + 4}">⋮ {escape(row.text)} ⋮</text>')
+            continue
+        times.append(f'<text x="{TIME}" y="{at + 4}">{duration(row.t)}</text>')
+        tone = f' class="t-{row.tone}"' if row.tone else ""
+        text = escape(clean(row.text if len(row.text) <= LONGEST else row.text[: LONGEST - 1] + "…"))
+        if row.lane == "wire":
+            wire.append(_segment(row, at, text))
+        elif row.lane == "client":
+            client.append(f'<text x="{CLIENT - 10}" y="{at + 4}"{tone}>{text}</text>')
+        elif row.lane == "server":
+            server.append(f'<text x="{SERVER + 10}" y="{at + 4}"{tone}>{text}</text>')
+        else:
+            kernel.append(f'<text x="{SERVER + LANE}" y="{at + 4}"{tone}>{text}</text>')
+    out += [f'<g class="{name}">{"".join(found)}</g>' for name, found in (("lt", times), ("lc", client), ("ls", [*server, *kernel]), ("lw", wire), ("lf", folds)) if found]
+    return Markup("".join([*out, "</svg>"]))
+
+
+def _lifelines(rows: Sequence[Row], ys: Sequence[int], height: int) -> str:
+    """Both lines, broken where time is folded."""
+    path = []
+    for x in (CLIENT, SERVER):
+        begin = TOP - 10
+        for row, y in zip(rows, ys, strict=True):
+            if isinstance(row, Pause):
+                path.append(f"M{x} {begin}V{y - 13}")
+                begin = y + 13
+        path.append(f"M{x} {begin}V{height}")
+    return "".join(path)
+
+
+def _bars(rows: Sequence[Row], ys: Sequence[int]) -> str:
+    """A call that lasted, from its beginning to its end."""
+    begun: dict[int, int] = {}
+    path = []
+    for row, y in zip(rows, ys, strict=True):
+        if isinstance(row, Rung) and row.call > 0:
+            begun[row.call] = y
+        elif isinstance(row, Rung) and -row.call in begun:
+            path.append(f"M{CLIENT if row.lane == 'client' else SERVER} {begun.pop(-row.call)}V{y}")
+    return "".join(path)
+
+
+def _segment(rung: Rung, y: int, text: Markup) -> str:
+    """An arrow with its words above it; forged ones dashed and called so, a RST with a cross for a head."""
+    tone = f"w t-{rung.tone}" if rung.tone else "w"
+    middle = (CLIENT + SERVER) // 2
+    label = f'<text x="{middle}" y="{y + 2}">{text}{" (forged)" if rung.forged else ""}</text>'
+    if not rung.direction:
+        return f'<g class="{tone}">{label}</g>'
+    one, two, back = (CLIENT + 3, SERVER - 4, -1) if rung.direction == ">" else (SERVER - 3, CLIENT + 4, 1)
+    y += 7
+    head = f"m{6 * back}-4l{-6 * back} 4 {6 * back} 4"
+    if rung.tone == "reset":
+        head += f"M{two + 12 * back} {y - 5}l{7 * back} 10m0-10l{-7 * back} 10"
+    dashed = ' class="forged"' if rung.forged else ""
+    return f'<g class="{tone}">{label}<path{dashed} d="M{one} {y}H{two}{head}"/></g>'

@@ -1,0 +1,341 @@
+"""The page: everything in one file that opens from disk; above some thousands of plays their details go to a folder beside it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from faultlab import ladder
+from faultlab.report import compare
+from faultlab.report.compare import Cell, Key, View
+from faultlab.report.drawing import svg
+from faultlab.report.gather import Gathered, Seen, meanings, said
+from faultlab.report.text import clean, slug
+
+INLINE = 2_000
+"""So many cells are shown with all their details in the page itself."""
+SHOWN = 400
+"""Characters of somebody's words that are shown before they are folded."""
+
+STATES: Mapping[str, tuple[str, str, str]] = {
+    "match": ("M", "match", "everything was as the catalogue says"),
+    "deviates": ("D", "deviates", "it departs from the rule as the catalogue declares, with the reason"),
+    "differs": ("X", "differs", "the program saw something else than the catalogue says"),
+    "lab-error": ("E", "lab error", "the lab itself failed, or the fault left no trace: the play proves nothing"),
+    "mixed": ("V", "varies", "repetitions of the same play do not agree"),
+    "unsupported": ("N", "no such operation", "the language cannot do that"),
+    "unavailable": ("U", "unavailable", "the machine of the record could not play it; the reason says why"),
+    "not-played": ("–", "not played", "it is in no record"),
+}
+PHASES = ("connect", "bind", "accept", "established", "closing", "idle", "local", "resolve")
+# Counters that are constants or only say that packets passed: never what a failure shows.
+CONSTANT = ("TcpRto", "TcpMaxConn", "IpForwarding", "IpDefaultTTL", "IpExtIn", "IpExtOut", "Ip6", "Icmp6OutMLD", "Icmp6OutType", "IpIn", "IpOut")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of the matrix: a scenario, and in which variants it looks like that where not in all."""
+
+    scenario: str
+    variants: str
+    fields: Sequence[View | None]
+    states: str
+    runtimes_disagree: bool
+    stacks_disagree: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One way of looking at all plays."""
+
+    id: str
+    label: str
+    caption: str
+    group: str
+    columns: Sequence[tuple[str, str]]
+    phases: Sequence[tuple[str, Sequence[Row]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one runtime saw, step by step, wherever it saw just that."""
+
+    runtime: str
+    version: str
+    where: str
+    state: str
+    steps: Mapping[int, tuple[str, Mapping[str, Any], bool]]
+    """By number of the step: the symbol, the observation, and whether the symbol is only told by the words."""
+    href: str
+
+
+class Page:
+    """All that the templates ask for."""
+
+    def __init__(self, gathered: Gathered, pairs: Sequence[tuple[int, int]] | None = None) -> None:
+        self.gathered = gathered
+        self.cells = compare.cells(gathered)
+        self.wheres = sorted({(k[3], k[4]) for k in self.cells}, key=lambda w: (w[0] == "no stack", w))
+        backends: dict[str, set[str]] = defaultdict(set)
+        for stack, backend in self.wheres:
+            backends[stack].add(backend)
+        self._several_backends = {stack for stack, found in backends.items() if len(found) > 1}
+        self.runtimes = sorted({k[2] for k in self.cells})
+        self.versions = {r: ", ".join(sorted({p.version for p in gathered.plays if p.runtime == r and p.version})) for r in self.runtimes}
+        self.scenarios = sorted({k[0] for k in self.cells}, key=lambda s: (_phase_order(self.phase(s)), s))
+        self._by_scenario: dict[str, list[Cell]] = defaultdict(list)
+        for cell in self.cells.values():
+            self._by_scenario[cell.key[0]].append(cell)
+        self.anchors = _anchors(self.cells)
+        self.between_runtimes = compare.between_runtimes(self.cells, self.label)
+        self.between_stacks = compare.between_stacks(self.cells, self.label)
+        self._runtimes_disagree = {d.scenario for d in self.between_runtimes}
+        self._stacks_disagree = {d.scenario for d in self.between_stacks}
+        self.tables = list(self._tables())
+        self.states = STATES
+        self.counts = Counter(c.state for c in self.cells.values())
+        count = len(gathered.sources)
+        if pairs is None:
+            order = sorted(range(count), key=lambda n: str(gathered.sources[n].header["started"]))
+            pairs = list(zip(order, order[1:], strict=False))[-4:]
+        self.differences = [(a, b, *compare.difference(gathered, a, b)) for a, b in pairs]
+        self.inline = len(self.cells) <= INLINE
+        self.folder = ""
+
+    # ---- words -----------------------------------------------------------------------------------------------------
+
+    def phase(self, scenario: str) -> str:
+        """The phase of a connection's life that a scenario belongs to."""
+        return str(self.gathered.scenarios.get(scenario, {}).get("phase", "other"))
+
+    def about(self, scenario: str) -> Mapping[str, Any]:
+        """What a scenario says of itself."""
+        return self.gathered.scenarios.get(scenario, {})
+
+    def label(self, stack: str, backend: str) -> str:
+        """A stack's name, with the backend where that is needed to tell it."""
+        return f"{stack} ({backend})" if stack in self._several_backends or stack == "no stack" else stack
+
+    def neighbours(self, scenario: str) -> Mapping[str, str]:
+        """Scenarios that give the same words, and how to tell them apart; said by either of the two."""
+        found = {s["id"]: s["same_words"][scenario] for s in self.gathered.scenarios.values() if scenario in s.get("same_words", {})}
+        return dict(sorted({**found, **self.about(scenario).get("same_words", {})}.items()))
+
+    # ---- the matrix ------------------------------------------------------------------------------------------------
+
+    def _tables(self) -> Iterator[Table]:
+        runtimes = [(r, self.versions[r]) for r in self.runtimes]
+        wheres = [(self.label(*w), "") for w in self.wheres]
+        several = len(self.wheres) > 1
+        if several:
+            yield self._table("runtimes", "runtimes, on all stacks", "Scenarios by runtime, over all stacks", "Runtimes", runtimes, lambda k: k[2], self.runtimes)
+        for number, where in enumerate(self.wheres):
+            name = self.label(*where)
+            id_ = "runtimes" if not several else f"runtimes-{number + 1}"
+            yield self._table(
+                id_, f"runtimes, on {name}", f"Scenarios by runtime, on {name}", "Runtimes", runtimes, lambda k: k[2], self.runtimes, lambda k, w=where: (k[3], k[4]) == w
+            )  # fmt: skip
+        yield self._table("stacks", "stacks, all runtimes", "Scenarios by stack, over all runtimes", "Stacks", wheres, lambda k: (k[3], k[4]), self.wheres)
+        if several:
+            for runtime in self.runtimes:
+                yield self._table(
+                    f"stacks-{slug(runtime)}", f"stacks, as {runtime} sees them", f"Scenarios by stack, as {runtime} sees them", "Stacks",
+                    wheres, lambda k: (k[3], k[4]), self.wheres, lambda k, r=runtime: k[2] == r,
+                )  # fmt: skip
+
+    def _table(
+        self, id_: str, label: str, caption: str, group: str, columns: Sequence[tuple[str, str]], column: Callable[[Key], Any], order: Sequence[Any],
+        wanted: Callable[[Key], bool] = lambda _: True,
+    ) -> Table:  # fmt: skip
+        phases: dict[str, list[Row]] = defaultdict(list)
+        for scenario in self.scenarios:
+            by_variant: dict[str, dict[Any, list[Cell]]] = defaultdict(lambda: defaultdict(list))
+            for cell in self._by_scenario[scenario]:
+                if wanted(cell.key):
+                    by_variant[cell.key[1]][column(cell.key)].append(cell)
+            alike: dict[tuple[Any, ...], tuple[list[str], list[View | None]]] = {}
+            for variant, found in by_variant.items():
+                fields = [compare.view(found.get(c, ())) for c in order]
+                alike.setdefault(tuple(f.same if f else None for f in fields), ([], fields))[0].append(variant or "plain")
+            for variants, fields in alike.values():
+                states = " ".join(sorted({f.state if f else "not-played" for f in fields}))
+                name = "" if len(alike) == 1 else ", ".join(variants)
+                phases[self.phase(scenario)].append(
+                    Row(scenario, name, fields, states, scenario in self._runtimes_disagree, scenario in self._stacks_disagree)
+                )
+        return Table(id_, label, caption, group, columns, list(phases.items()))
+
+    # ---- a section -------------------------------------------------------------------------------------------------
+
+    def cells_of(self, scenario: str) -> Sequence[Cell]:
+        """Its cells, in the order they are shown."""
+        return sorted(self._by_scenario[scenario], key=lambda c: (c.key[2], c.key[1], c.key[3:]))
+
+    def lines(self, scenario: str) -> Sequence[Line]:
+        """What each runtime saw, one line for all places where it saw the same in the same words."""
+        alike: dict[tuple[Any, ...], list[Cell]] = defaultdict(list)
+        for cell in self.cells_of(scenario):
+            words = (cell.first.steps, cell.first.words) if cell.first.observed else ()
+            alike[cell.key[2], cell.state, words].append(cell)
+        return [self._line(several) for several in alike.values()]
+
+    def _line(self, several: Sequence[Cell]) -> Line:
+        first = several[0].first
+        play = first.whole()
+        steps = {}
+        for o, (number, symbol) in zip(play["observations"], meanings(play), strict=True):
+            steps[number] = (symbol, o, symbol != said(o))
+        return Line(first.runtime, first.version, self._places(several), several[0].state, steps, self.href(several[0]))
+
+    def _places(self, several: Sequence[Cell]) -> str:
+        """`plain, ipv6 on linux-6.18`."""
+        by_variants: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        variants: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for cell in several:
+            variants[cell.key[3], cell.key[4]].append(cell.key[1] or "plain")
+        for where, found in variants.items():
+            by_variants[tuple(found)].append(self.label(*where))
+        if len(self.wheres) == 1:
+            return ", ".join(next(iter(by_variants)))
+        everywhere = len(by_variants) == 1 and len(variants) == len(self.wheres)
+        return "; ".join(f"{', '.join(v)} on {'every stack' if everywhere else ', '.join(w)}" for v, w in by_variants.items())
+
+    def href(self, cell: Cell) -> str:
+        """Where its details are."""
+        return f"#{self.anchors[cell.key]}" if self.inline else f"{self.folder}/{slug(cell.key[0])}.html#{self.anchors[cell.key]}"
+
+    def detail(self, cell: Cell) -> Mapping[str, Any]:
+        """All there is to show of the cell's play."""
+        seen = cell.first
+        play = seen.whole()
+        about = self.about(seen.scenario)
+        rows = ladder.layout(ladder.rungs(play, str(about.get("observe", "client"))))
+        return {
+            "anchor": self.anchors[cell.key], "cell": cell, "seen": seen, "play": play, "rows": rows,
+            "picture": svg(rows, f"Ladder of {seen.scenario} as {seen.runtime} saw it; the table after it says the same") if rows else "",
+            "counters": _counters(play, about), "command": command(seen), "source": self.gathered.sources[seen.source],
+            "place": ", ".join(filter(None, [cell.key[1] or "plain", self.label(*seen.where)])), "headline": compare.headline(seen),
+        }  # fmt: skip
+
+    def search(self, scenario: str) -> str:
+        """What a filter finds a scenario by."""
+        about = self.about(scenario)
+        symbols = {s.partition(" ")[2] for c in self._by_scenario[scenario] for s in c.first.steps}
+        return " ".join([scenario, self.phase(scenario), str(about.get("title", "")), *sorted(symbols)]).lower()
+
+
+def _phase_order(phase: str) -> tuple[int, str]:
+    return (PHASES.index(phase) if phase in PHASES else len(PHASES), phase)
+
+
+def _anchors(found: Mapping[Key, Cell]) -> dict[Key, str]:
+    """An anchor a cell: the same in every report that has it, and unique in this one."""
+    used: set[str] = set()
+    anchors = {}
+    for key in found:
+        scenario, variant, runtime, stack, backend = key
+        anchor = wanted = "~".join(map(slug, (scenario, runtime, variant or "plain", stack, backend)))
+        number = 1
+        while anchor in used:
+            number += 1
+            anchor = f"{wanted}-{number}"
+        used.add(anchor)
+        anchors[key] = anchor
+    return anchors
+
+
+def command(seen: Seen) -> str:
+    """The one command that plays it again."""
+    return f"faultlab run {seen.scenario} --runtime {seen.runtime} --backend {seen.backend} --variant {seen.variant or 'plain'}"
+
+
+def _counters(play: Mapping[str, Any], about: Mapping[str, Any]) -> Sequence[tuple[str, str, str]]:
+    """Host, counters that the scenario is about, others that moved."""
+    named = set(about.get("counters", {}))
+    found = []
+    for host, counters in play["evidence"].get("counters", {}).items():
+        chosen = [f"{n} {counters.get(n, 0)}" for n in sorted({key.partition(" ")[2] for key in named if key.startswith(f"{host} ")})]
+        rest = [f"{n} {v}" for n, v in counters.items() if v and f"{host} {n}" not in named and not n.startswith(CONSTANT)]
+        found.append((host, ", ".join(chosen), ", ".join(rest)))
+    return found
+
+
+# ---- writing -----------------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _environment() -> Any:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    folder = files("faultlab") / "report"
+
+    def read(name: str) -> str:
+        return (folder / name).read_text(encoding="utf-8")
+
+    environment = Environment(
+        loader=FunctionLoader(read), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, finalize=_shown
+    )
+    environment.filters |= {"duration": ladder.duration, "paragraphs": _paragraphs, "link": _link, "folded": _folded, "codes": _codes, "flat": _flat, "slug": slug}
+    environment.globals |= {"STATES": STATES, "KINDS": compare.KINDS, "css": lambda: Markup(read("page.css")), "js": lambda: Markup(read("page.js"))}
+    return environment
+
+
+def _shown(value: object) -> object:
+    """Whatever a template shows is first made visible; escaping is Jinja's."""
+    return value if isinstance(value, Markup) or not isinstance(value, str) else clean(value)
+
+
+def _paragraphs(text: str) -> Sequence[str]:
+    return [p.strip() for p in text.split("\n\n") if p.strip()]
+
+
+def _link(text: str) -> str:
+    return text if text.startswith(("https://", "http://")) else ""
+
+
+def _folded(text: str) -> tuple[str, str]:
+    """The beginning of somebody's words, and the rest."""
+    return (text, "") if len(text) <= SHOWN + 40 else (text[:SHOWN], text[SHOWN:])
+
+
+def _flat(value: object) -> str:
+    """Evidence of any shape in one line."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{k} {_flat(v)}" for k, v in value.items())
+    return ", ".join(map(_flat, value)) if isinstance(value, list) else str(value)
+
+
+def _codes(text: str) -> Markup:
+    """Backquoted words as code."""
+    parts = [Markup.escape(clean(part)) for part in text.split("`")]
+    if len(parts) % 2 == 0:
+        return Markup("`").join(parts)
+    return Markup("").join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts))
+
+
+def write(gathered: Gathered, path: Path, pairs: Sequence[tuple[int, int]] | None = None) -> list[Path]:
+    """Write the page, and beside it the details where they are too many. Returns what was written, the page first."""
+    page = Page(gathered, pairs)
+    page.folder = f"{path.stem}-plays"
+    written = [path]
+    environment = _environment()
+    template = environment.get_template("page.html.j2")
+    with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
+        file.writelines(template.generate(page=page, gathered=gathered))
+    if not page.inline:
+        folder = path.parent / page.folder
+        folder.mkdir(exist_ok=True)
+        one = environment.get_template("plays.html.j2")
+        for scenario in page.scenarios:
+            target = folder / f"{slug(scenario)}.html"
+            with target.open("w", encoding="utf-8", errors="backslashreplace") as file:
+                file.writelines(one.generate(page=page, gathered=gathered, scenario=scenario, back=path.name))
+            written.append(target)
+    return written

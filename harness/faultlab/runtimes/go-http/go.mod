@@ -1,0 +1,3 @@
+module faultlab/httpdriver
+
+go 1.24

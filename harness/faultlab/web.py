@@ -1,0 +1,150 @@
+"""HTTP as much as a story needs of it: the client that is observed, and a server made of the peer's ordinary socket operations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from faultlab.errors import PeerFailed
+from faultlab.lab import Handle, Pending, Side, _text, show
+from faultlab.scenario import Observation
+
+
+class Fetch(Pending):
+    """A fetch that was started and goes on beside the story."""
+
+    def __init__(self, side: Side, sock: str, number: int, facts: dict[str, str]) -> None:
+        super().__init__(Handle(side, sock), "fetch", number, facts)
+        self.number = number
+
+
+class Client:
+    """An HTTP client, by its name at the driver: what a program keeps so that its connections are used again."""
+
+    def __init__(self, side: Side) -> None:
+        self.side, self.sock = side, side.name()
+
+    def fetch(self, path: str = "/", **parameters: Any) -> Observation:
+        """Fetch and wait for the end of it; see `start`."""
+        return self.start(path, **parameters).result()
+
+    def start(self, path: str = "/", *, port: int | None = None, method: str = "GET", data: bytes | str | None = None,
+              size: int | None = None, deadline: float | None = None, connect_deadline: float | None = None) -> Fetch:  # fmt: skip
+        """Start to fetch from the peer and go on with the story; `data`, or `size` bytes, are the request's body."""
+        target, facts = self.side._target(port, None, None)
+        url = f"http://{show(target)}{path}"
+        facts |= {"url": url, "path": path, "method": method, "seconds": f"{deadline or connect_deadline or 0:g}"}
+        number = self.side.begin(
+            "fetch", sock=self.sock, method=method, url=url, data=_text(data), size=size, deadline=deadline,
+            connect_deadline=connect_deadline, background=True,
+        )  # fmt: skip
+        return Fetch(self.side, self.sock, number, facts)
+
+    def settled(self) -> None:
+        """Wait until the program has done all it does by itself: no thread of it has anything to do."""
+        self.side.driver.program.asleep(self.side.lab.patience(10.0))
+
+
+class Connection(Handle):
+    """The server's end of a connection, with what came of a request so far."""
+
+    got = ""
+
+    @property
+    def whole(self) -> bool:
+        """Whether a request is here, by its Content-Length."""
+        head, end, body = self.got.partition("\r\n\r\n")
+        fields = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
+        return bool(end) and len(body) >= int(fields.get("content-length", 0))
+
+    def answer(self, body: str = "", *, status: str = "200 OK", length: int | None = None, fields: str = "") -> Observation:
+        """Send an answer; its Content-Length is the body's unless another one is to be said."""
+        size = len(body) if length is None else length
+        return self.send(f"HTTP/1.1 {status}\r\nContent-Length: {size}\r\n{fields}\r\n{body}")
+
+    def reset(self) -> None:
+        """Close it with a RST, as a program does that lingers for no time, and wait until the client's kernel has it."""
+        self.option("linger", 0)
+        self.close()
+        self.far_end.until("CLOSE")
+
+
+class Server:
+    """Takes requests as they come, each on the connection that the client chose."""
+
+    def __init__(self, side: Side) -> None:
+        self.side, self.listener = side, side.listen()
+        self._accepting: int | None = None
+        self._reading: dict[int, Connection] = {}
+        self._idle: list[Connection] = []
+
+    def accept(self) -> Connection:
+        """Accept a connection and leave it unread."""
+        handle = self.listener.accept()
+        return Connection(self.side, handle.sock, handle.local, handle.remote)
+
+    def request(self, asking: Fetch) -> Connection | None:
+        """The connection on which the next request came, whole; None where the client ended its fetch without another one."""
+        side, client = self.side, asking._handle.side
+        for conn in self._idle:
+            self._read(conn)
+        self._idle.clear()
+        while True:
+            if self._accepting is None:
+                name = side.name()
+                self._accepting = side.begin("accept", sock=self.listener.sock, background=True, **{"as": name})
+                self._accepted_as = name
+
+            def news() -> int | None:
+                return next((n for n in (self._accepting, *self._reading) if n is not None and side.driver.done(n)), None)
+
+            side.lab.bed.wait_for(
+                "request", lambda: news() is not None or client.driver.done(asking.number), side.lab.patience(25.0), lambda: "none"
+            )
+            number = news()
+            if number is None:
+                return None
+            if (conn := self._take(number)) is not None and conn.whole:
+                conn.got = ""
+                self._idle.append(conn)
+                return conn
+
+    def must(self, asking: Fetch) -> Connection:
+        """The same where there is no story without a request."""
+        conn = self.request(asking)
+        if conn is None:
+            raise PeerFailed("the client ended its fetch without a request")
+        return conn
+
+    def close(self, conn: Connection) -> None:
+        """Close a connection in the usual way."""
+        self._idle.remove(conn)
+        conn.close()
+
+    def reset(self, conn: Connection) -> None:
+        """Reset a connection."""
+        self._idle.remove(conn)
+        conn.reset()
+
+    def _read(self, conn: Connection) -> None:
+        self._reading[self.side.begin("recv", sock=conn.sock, max=1024, background=True)] = conn
+
+    def _take(self, number: int) -> Connection | None:
+        """What an accept or a read brought; a connection that the client has ended is forgotten."""
+        side = self.side
+        if number == self._accepting:
+            self._accepting = None
+            seen = side.collect("accept", number, self.listener._facts())
+            local, remote = ((seen.facts[f"{end}_ip"], int(seen.facts[f"{end}_port"])) for end in ("local", "remote"))
+            self._read(Connection(side, self._accepted_as, local, remote))
+            return None
+        conn = self._reading.pop(number)
+        if side.driver.answers[number]["outcome"] == "error":  # the client has reset it
+            del side.driver.answers[number]
+            return None
+        seen = side.collect("recv", number, conn._facts())
+        if seen.outcome == "eof":
+            return None
+        conn.got += seen.data or ""
+        if not conn.whole:
+            self._read(conn)
+        return conn
