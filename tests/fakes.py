@@ -41,6 +41,7 @@ class Loopback:
 
     name: ClassVar[str] = "loopback"
     virtual: ClassVar[bool] = False
+    foreign: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._channel: Channel | None = None
@@ -85,6 +86,7 @@ class Nowhere:
 
     name: ClassVar[str] = "nowhere"
     virtual: ClassVar[bool] = False
+    foreign: ClassVar[bool] = False
 
     def check(self) -> None:
         """Say so."""

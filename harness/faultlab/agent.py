@@ -20,11 +20,13 @@ import fcntl
 import json
 import os
 import selectors
+import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import threading
 import time
@@ -195,6 +197,7 @@ class Agent:
             self.selector.register(lines.requests, selectors.EVENT_READ, None)
         self.scratch: str | None = None
         self.files: list[str] = []
+        self.places: list[str] = []
 
     # ---- the conversation ------------------------------------------------------------------------------------------
 
@@ -252,8 +255,8 @@ class Agent:
     ) -> dict[str, Any]:
         """Serve the namespace the agent itself is in as a host (a container, say), for many plays, one after another.
 
-        `ends` are its interfaces: `{"eth0": {"mac", "addresses": […], "neighbours": {address: mac}}}`. The settings have to be as wished already:
-        in a container they are read-only.
+        `ends` are its interfaces: `{"eth0": {"mac", "addresses": […], "neighbours": {address: mac}}}`. The settings have to be as wished
+        already: in a container they are read-only.
         """
         for key, value in sysctls.items():
             with contextlib.suppress(FileNotFoundError):
@@ -331,6 +334,13 @@ class Agent:
                 ip.neigh("replace", dst=address, lladdr=mac, ifindex=index, state=0x80)
         for route in host.own.routes:
             self.do_route(host.name, "replace", **route)
+        # A work queue makes IPv6 addresses usable (addrconf_dad_work), even those that are not to be looked for elsewhere.
+        given = [a.partition("/")[0] for end in host.own.ends.values() for a in end["addresses"]]
+        wanted = {socket.inet_pton(socket.AF_INET6, a) for a in given if ":" in a}
+        end_of_patience = time.monotonic() + 5
+        while wanted - {dict(entry[2]).get(1) for entry in _kernel_state() if entry[0] == 26 and entry[1][7] == 2}:  # RTN_LOCAL
+            if time.monotonic() > end_of_patience:
+                raise Refused(f"the IPv6 addresses of {host.name} are not usable after 5 s")
 
     def _left(self, host: HostState) -> list[str]:
         """What is in an adopted namespace and should not be, or is not and should."""
@@ -437,6 +447,9 @@ class Agent:
         for path in self.files:
             _check(libc.umount2(path.encode(), 0), f"umount {path}")
         self.files.clear()
+        for place in self.places:
+            shutil.rmtree(place)
+        self.places.clear()
 
     # ---- programs --------------------------------------------------------------------------------------------------
 
@@ -770,13 +783,26 @@ class Agent:
         path = os.path.realpath(path)
         if not os.path.exists(path):
             return  # nobody here reads it: a minimal system has no nsswitch.conf, and then the default is what the lab would put there
-        copy = os.path.join(self.scratch, path.strip("/").replace("/", "-"))
+        copy = os.path.join(self._own_folder(), path.strip("/").replace("/", "-"))
         with open(copy, "w", encoding="utf-8") as f:
             f.write(text)
         os.chmod(copy, 0o644)
         if path not in self.files:
             _check(libc.mount(copy.encode(), path.encode(), None, MS_BIND, None), f"bind {path}")
             self.files.append(path)
+
+    def do_place(self) -> str:
+        """Make an empty folder for the programs of this testbed, which goes with it."""
+        inside = any(host.own is not None for host in self.hosts.values())  # a container's files are its own already
+        self.places.append(tempfile.mkdtemp(dir=None if inside else self._own_folder()))
+        return self.places[-1]
+
+    def _own_folder(self) -> str:
+        """A file system that nobody else sees."""
+        if self.scratch is None:
+            self.scratch = next(p for p in ("/mnt", "/srv", "/media", "/opt") if os.path.isdir(p))
+            _check(libc.mount(b"faultlab", self.scratch.encode(), b"tmpfs", MS_NODEV | MS_NOEXEC | MS_NOSUID, b"size=1m"), "mount")
+        return self.scratch
 
 
 # ---- helpers without state -----------------------------------------------------------------------------------------

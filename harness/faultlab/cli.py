@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -21,6 +22,7 @@ from faultlab.catalogue import Entry
 from faultlab.errors import LabError, RecordError, RuntimeUnavailable, Unavailable
 from faultlab.play import Play, Player, backend_named
 from faultlab.record import RecordWriter, header
+from faultlab.report.text import clean as visible
 from faultlab.runtimes import all_runtimes, cache_folder, playing
 
 OK, DIFFERS, USAGE, LAB, NOTHING = 0, 1, 2, 3, 4
@@ -55,6 +57,7 @@ def cli() -> None:
     faultlab run connect-refused-rst         play it, and see what happened
     faultlab run read-reset --runtime go
     faultlab explain ECONNRESET              which failures say that, and how to tell them apart
+    faultlab report run.jsonl                one page from any number of records
     faultlab doctor                          what works on this machine
     """
 
@@ -162,7 +165,7 @@ def run(ids: tuple[str, ...], everything: bool, runtimes: tuple[str, ...], backe
     if not as_json:
         if len(wanted) == len(names) == len(where) == 1 and done and done[0].observations:  # its variants look alike
             out.print()
-            show_ladder(done[0], entries[done[0].scenario].scenario.observe)
+            show_ladder(done[0].as_json(), entries[done[0].scenario].scenario.observe)
         elif len(done) > 1:
             counts = {v: sum(p.verdict == v for p in done) for v in MARKS}
             out.print("\n" + ", ".join(f"{n} {v}" for v, n in counts.items() if n))
@@ -195,32 +198,130 @@ def show_line(play: Play) -> None:
             out.print(Text(f"    seen: {o['op']} {ladder.result(o)} {o.get('message', '')}", style="dim"), soft_wrap=True)
 
 
-def show_ladder(play: Play, observed: str) -> None:
+def show_ladder(play: Mapping[str, Any], observed: str) -> None:
     """Time, programs and wire, one under the other."""
-    data = play.as_json()
-    title = f"{play.scenario} as {play.runtime} sees it ({play.runtime_version}; {play.stack})"
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    rungs = ladder.rungs(play, observed)
+    lanes = ladder.lanes(rungs)
+    title = f"{play['scenario']} as {play['runtime']} sees it ({play['runtime_version']}; {play['stack']})"
+    table = Table(title=Text(visible(title)), title_justify="left", box=None, pad_edge=False, header_style="bold")
     table.add_column("time", justify="right", no_wrap=True)
-    table.add_column("client", overflow="fold")
-    table.add_column("wire", no_wrap=True)
-    table.add_column("server", overflow="fold")
-    for rung in ladder.rungs(data, observed):
-        cells = {"client": Text(), "wire": Text(), "server": Text()}
-        if rung.lane == "wire":
-            arrow = {">": f"── {rung.text} ──▶", "<": f"◀── {rung.text} ──"}.get(rung.direction, rung.text)
-            style = "magenta" if rung.forged else "red" if "R" in rung.text.split()[0] or "ICMP" in rung.text else "blue"
-            cells["wire"] = Text(arrow + (" forged" if rung.forged else ""), style=style)
+    for lane in lanes:
+        table.add_column(lane, overflow="fold", no_wrap=lane == "wire")
+    for row in ladder.layout(rungs):
+        cells = dict.fromkeys(lanes, Text())
+        if isinstance(row, ladder.Pause):
+            table.add_row(Text("⋮", style="dim"), *(Text(f"⋮ {row.text}" if lane == "wire" else "", style="dim italic") for lane in lanes))
+            continue
+        text = visible(row.text)
+        if row.lane == "wire":
+            arrow = {">": f"── {text} ──▶", "<": f"◀── {text} ──"}.get(row.direction, text)
+            style = "magenta" if row.forged else "red" if row.tone in ("reset", "icmp") else "blue"
+            cells["wire"] = Text(arrow + (" forged" if row.forged else ""), style=style)
         else:
-            cells[rung.lane] = Text(rung.text, style="bold" if rung.lane == observed else "default")
-        table.add_row(Text(ladder.duration(rung.t), style="dim"), *cells.values())
+            cells[row.lane] = Text(text, style="bold" if row.lane == observed else "default")
+        table.add_row(Text(ladder.duration(row.t), style="dim"), *cells.values())
     out.print(table)
-    words = [o for o in data["observations"] if o.get("message")]
+    words = [o for o in play["observations"] if o.get("message")]
     if words:
         out.print()
     for o in words:
-        out.print(Text.assemble((f"{o['op']}: ", "bold"), o["message"], (f"   {' > '.join(o.get('chain', ()))}", "dim")), soft_wrap=True)
-    for name, found in data["evidence"].get("fault", {}).items():
+        said = (visible(o["message"]), f"   {' > '.join(o.get('chain', ()))}")
+        out.print(Text.assemble((f"{o['op']}: ", "bold"), said[0], (said[1], "dim")), soft_wrap=True)
+    for name, found in play["evidence"].get("fault", {}).items():
         out.print(Text(f"fault {name}: {', '.join(f'{k} {v}' for k, v in found.items())}", style="dim"), soft_wrap=True)
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE…")
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="write the page (default: report.html)")
+@click.option("--diff", nargs=2, metavar="A B", help="show what changed from record A to B; files, or their letters in the page")
+@click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="write JUnit XML")
+@click.option("--ctrf", type=click.Path(dir_okay=False, path_type=Path), help="write CTRF JSON")
+@click.option("--csv", "csv_", type=click.Path(dir_okay=False, path_type=Path), help="write CSV, a line an operation")
+@click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="write the matrix as a Markdown table")
+@click.option("--badge", type=click.Path(dir_okay=False, path_type=Path), help="write a badge (SVG)")
+def report(files: tuple[Path, ...], output: Path | None, diff: tuple[str, str] | None, junit: Path | None, ctrf: Path | None, csv_: Path | None,
+           markdown: Path | None, badge: Path | None) -> None:  # fmt: skip
+    """One self-contained page from any number of records, and other formats of the same.
+
+    \b
+    faultlab report run.jsonl -o report.html
+    faultlab report reports/*.jsonl -o report.html --junit junit.xml --markdown summary.md
+    faultlab report before.jsonl after.jsonl --diff A B
+
+    Exit status: 0 written, 2 wrong usage, 3 a file is no record, and nothing was written.
+    """
+    from faultlab.report import compare, exports, gather
+    from faultlab.report.page import write
+
+    gathered = gather(files)
+    for oddity in gathered.oddities:
+        err.print(Text(visible(f"{oddity.name}: {oddity.source} {oddity.text}")), soft_wrap=True)
+    pairs = None
+    if diff:
+        letters = {s.letter: n for n, s in enumerate(gathered.sources)} | {s.name: n for n, s in enumerate(gathered.sources)}
+        names = [Path(name).name for name in diff]
+        chosen(names, letters, "record")
+        pairs = [(letters[names[0]], letters[names[1]])]
+        changes, same = compare.difference(gathered, *pairs[0])
+        for c in changes:
+            out.print(Text(visible(f"{c.kind:<8} {c.name}: {c.before or '–'} → {c.after or '–'}")), soft_wrap=True)
+        out.print(f"{same} the same, {len(changes)} not")
+    wanted = {junit: exports.junit, ctrf: exports.ctrf, csv_: exports.table, markdown: exports.markdown, badge: exports.badge}
+    for path, made in wanted.items():
+        if path is not None:
+            path.write_text(made(gathered), encoding="utf-8", errors="backslashreplace")
+            out.print(f"wrote {path}", soft_wrap=True)
+    if output or not (diff or any(wanted)):
+        written = write(gathered, output or Path("report.html"), pairs)
+        more = f", and {len(written) - 1} files in {written[1].parent}" if len(written) > 1 else ""
+        out.print(f"wrote {written[0]} ({written[0].stat().st_size / 1e6:.1f} MB{more})", soft_wrap=True)
+
+
+@cli.command("ladder")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("id_", metavar="ID")
+@click.option("--runtime", "-r", metavar="NAME", help="as this runtime saw it (default: the first that played it)")
+@click.option("--variant", metavar="NAME", help="of this variant; `plain` is the story without one")
+@click.option("--as", "form", type=click.Choice(["terminal", "mermaid", "svg", "pcapng"]), default="terminal", help="how to draw it")
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="write to a file instead of stdout")
+def ladder_(file: Path, id_: str, runtime: str | None, variant: str | None, form: str, output: Path | None) -> None:
+    """The ladder of a play that is in a record: for a terminal, a document, or Wireshark.
+
+    \b
+    faultlab ladder run.jsonl read-reset --runtime go
+    faultlab ladder run.jsonl read-reset --as pcapng -o read-reset.pcapng
+    """
+    from faultlab.report import gather
+    from faultlab.report.drawing import picture
+    from faultlab.report.pcapng import pcapng
+
+    gathered = gather([file])
+    chosen([id_], sorted({p.scenario for p in gathered.plays}), "scenario")
+    plays = [p for p in gathered.plays if p.scenario == id_]
+    if runtime is not None:
+        chosen([runtime], sorted({p.runtime for p in plays}), "runtime")
+    if variant is not None:
+        chosen([variant], sorted({p.variant or "plain" for p in plays}), "variant")
+    fits = [p for p in plays if runtime in (None, p.runtime) and variant in (None, p.variant or "plain")]
+    if not fits:
+        raise fail(f"{runtime} did not play {id_} as {variant}")
+    play = next((p for p in fits if p.played), fits[0]).whole()
+    observed = str(gathered.scenarios.get(id_, {}).get("observe", "client"))
+    title = f"{id_} as {play['runtime']} saw it"
+    if form == "terminal" and output is None:
+        show_ladder(play, observed)
+        return
+    rows = ladder.layout(ladder.rungs(play, observed))
+    try:
+        made = {"mermaid": lambda: ladder.mermaid(rows).encode(), "svg": lambda: picture(rows, title).encode(), "pcapng": lambda: pcapng(play, title)}
+        data = made["mermaid" if form == "terminal" else form]()
+    except ValueError as e:
+        raise RecordError(f"{file}: {e}") from e
+    if output is not None:
+        output.write_bytes(data)
+    else:
+        click.echo(data, nl=False)
 
 
 @cli.command("explain")

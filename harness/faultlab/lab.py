@@ -49,7 +49,10 @@ class Pending:
     def result(self) -> Observation:
         """Wait for its end."""
         side = self._handle.side
-        return side.collect(self._op, self._number, self._facts)
+        seen = side.collect(self._op, self._number, self._facts)
+        if self._op == "connect" and self._handle.local is None:
+            self._handle.local = _endpoint(seen, "local")
+        return seen
 
     def waiting(self) -> None:
         """Wait until the program is in the middle of it and sleeps: no thread of it has anything else to do."""
@@ -69,8 +72,12 @@ class Handle:
 
     # ---- operations ------------------------------------------------------------------------------------------------
 
-    def send(self, data: bytes | str | None = None, *, size: int | None = None, **more: Any) -> Observation:
-        """Write all of it."""
+    def send(self, data: bytes | str | None = None, *, size: int | None = None, to: Endpoint | None = None, **more: Any) -> Observation:
+        """Write all of it; a datagram may say to whom."""
+        if to is not None:
+            refuse_foreign(to[0])
+            facts = self._facts() | _end_facts("remote", to)
+            return self.side.perform("send", facts, sock=self.sock, data=_text(data), size=size, to=list(to), **more)
         return self._do("send", data=_text(data), size=size, **more)
 
     def recv(self, max: int | None = None, **more: Any) -> Observation:
@@ -267,6 +274,10 @@ class Side:
     def signal(self, number: int) -> None:
         """Send the program a signal."""
         self.driver.program.signal(number)
+
+    def place(self) -> str:
+        """A path for a Unix socket, where nothing is yet."""
+        return self.host.place() + "/socket"
 
     def limit(self, limit: str, value: int | None = None) -> int:
         """Set a limit of the running program; None: no descriptor is left. The old value comes back."""

@@ -106,6 +106,8 @@ def _segment(s: Mapping[str, Any]) -> Rung:
     else:
         text = proto.upper() + (f" len {s['len']}" if s["len"] else "")
     direction = ">" if s["from"] == "client" else "<" if s.get("to", "client") == "client" else ""
+    if s["from"] == s.get("to"):  # over its own loopback
+        direction, text = "", f"{text} ({s['from']} to itself)"
     return Rung(s["t"], "wire", text, direction, bool(s.get("forged")), tone)
 
 

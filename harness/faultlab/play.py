@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from faultlab.catalogue import Entry
 from faultlab.driver import DriverSession
 from faultlab.errors import Disagreement, DriverHung, LabError, PeerFailed, Unavailable, Unsupported, WaitTimedOut, WireMismatch
 from faultlab.lab import Lab
+from faultlab.remote import RemoteTestbed
 from faultlab.runtimes import Driver, Runtime, all_runtimes
 from faultlab.scenario import Observation, compare
 from faultlab.testbed import Backend, Plan
@@ -90,15 +91,13 @@ def _observation(o: Observation) -> dict[str, Any]:
     return line
 
 
-def peer_runtime() -> Runtime:
-    """What the peer's program is written in: the first that can be built of those that offer themselves (`peer` in runtime.toml)."""
+def peer_runtime(there: Callable[[Runtime], object] = Runtime.prepare) -> Runtime:
+    """What the peer's program is written in: the first that is there of those that offer themselves (`peer` in runtime.toml)."""
     offers = sorted((r for r in all_runtimes().values() if "peer" in r.config), key=lambda r: int(r.config["peer"]))
     for runtime in offers:
-        try:
-            runtime.prepare()
-        except Unavailable:
-            continue
-        return runtime
+        with suppress(Unavailable):
+            there(runtime)
+            return runtime
     return offers[-1]
 
 
@@ -110,7 +109,6 @@ class Player:
         self.slow = slow if slow is not None else float(os.environ.get("FAULTLAB_SLOW", "1"))
         self._drivers: dict[str, Driver | Unavailable] = {}
         self._checked: dict[str, Unavailable | None] = {}
-        self._peer: Runtime | None = None
 
     def driver(self, runtime: Runtime) -> Driver:
         """The runtime's driver; what made it unavailable once is said again, not tried again."""
@@ -135,6 +133,9 @@ class Player:
         if (problem := self._checked[backend.name]) is not None:
             raise problem
 
+    def _driver_at(self, bed: RemoteTestbed, runtime: Runtime) -> Driver:
+        return self.driver(runtime) if bed.drivers is None else runtime.made_elsewhere(bed.drivers)
+
     def play(self, entry: Entry, runtime: Runtime, backend: Backend, variant: str | None = None) -> tuple[Play, Exception | None]:
         """Play once. Whatever goes wrong is in the play; the exception is for those who want to raise it."""
         play = Play(scenario=entry.id, runtime=runtime.name, backend=backend.name, variant=variant)
@@ -145,10 +146,10 @@ class Player:
             if runtime.kind != entry.scenario.kind:
                 raise Unsupported(f"{entry.id} is about {entry.scenario.kind} clients, and {runtime.name} is a {runtime.kind} one")
             self.check(backend)
-            driver = self.driver(runtime)
-            play.runtime_version = driver.version
+            if not backend.foreign:
+                self.driver(runtime)
             began = time.monotonic()
-            self._perform(entry, runtime, backend, variant, driver, play)
+            self._perform(entry, runtime, backend, variant, play)
         except Disagreement as e:
             play.verdict, play.differences, problem = "differs", e.differences, e
         except Unsupported as e:
@@ -160,10 +161,8 @@ class Player:
         play.elapsed = time.monotonic() - began
         return play, problem
 
-    def _perform(self, entry: Entry, runtime: Runtime, backend: Backend, variant: str | None, driver: Driver, play: Play) -> None:
+    def _perform(self, entry: Entry, runtime: Runtime, backend: Backend, variant: str | None, play: Play) -> None:
         scenario = entry.scenario
-        if self._peer is None:
-            self._peer = peer_runtime()
         virtual = backend.virtual
         if scenario.virtual_only and not virtual:
             raise Unavailable(entry.id, "its timers are the kernel's defaults, hours long", "play it in virtual time: --backend uml")
@@ -175,9 +174,12 @@ class Player:
             play.stack = bed.stack
             for path, text in scenario.files.items():
                 bed.host(scenario.observe).file(path, text.format(server=bed.host("server").address(4)))
+            driver = self._driver_at(bed, runtime)
+            play.runtime_version = driver.version
+            peer = peer_runtime(lambda r: self._driver_at(bed, r))
             drivers = {}
             for host in ("client", "server"):
-                which = (runtime, driver) if host == scenario.observe else (self._peer, self.driver(self._peer))
+                which = (runtime, driver) if host == scenario.observe else (peer, self._driver_at(bed, peer))
                 without = scenario.without if host == scenario.observe else ()
                 program = bed.spawn(host, host, which[1].argv, which[1].env, without=without)
                 drivers[host] = DriverSession(bed, program, which[0].name)

@@ -37,7 +37,7 @@ class Channel:
         """Make a request and return its value. Raises AgentError when the agent refuses, breaks off or is late."""
         return self.finish(self.begin(verb, **request), verb, within)
 
-    def begin(self, verb: str, **request: Any) -> int:
+    def begin(self, verb: str, /, **request: Any) -> int:
         """Make a request; its answer has to be taken before anything else is done with this testbed."""
         self._id += 1
         with self._whole():
@@ -181,6 +181,10 @@ class RemoteHost:
         """Put a file in the place of another, for the programs of this testbed alone."""
         self.channel.ask("file", path=path, text=text)
 
+    def place(self) -> str:
+        """A new folder for the programs of this testbed alone."""
+        return str(self.channel.ask("place"))
+
     def destroy(self, family: int, local: tuple[str, int], remote: tuple[str, int]) -> None:
         """Destroy a socket as an administrator does."""
         number = 2 if family == 4 else 10
@@ -226,8 +230,8 @@ class RemoteTestbed:
         self.packets: list[wire.Packet] = []
         self.programs: dict[str, RemoteProgram] = {}
         self._watchers: list[Callable[[wire.Packet], None]] = []
-        self.drivers: Mapping[str, Driver | str] | None = None
-        """The drivers that are there, or why there is none of that name; None: the same as here."""
+        self.drivers: Mapping[str, Mapping[str, Any]] | None = None
+        """The drivers that its hosts have of their own, as `faultlab.runtimes` writes them down; None: those of this machine."""
 
     def host(self, name: str) -> RemoteHost:
         """The host of that name."""
@@ -268,10 +272,7 @@ class RemoteTestbed:
 
     def wait(self, seconds: float) -> float:
         """Let time pass until something happens, at most so long; returns the testbed's clock."""
-        if len(self.channels) == 1:
-            answers = [self._ask_wait(self.channels[0], seconds)]
-        else:
-            answers = self._ask_all(seconds)
+        answers = [self._ask_wait(self.channels[0], seconds)] if len(self.channels) == 1 else self._ask_all(seconds)
         events = [event for answer in answers for event in answer["events"]]
         if len(answers) > 1:  # each agent tells its own in order
             events.sort(key=lambda event: float(event["t"]))

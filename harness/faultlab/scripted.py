@@ -69,6 +69,11 @@ class ScriptedPeer:
         self.bed.wait_for(f"{what!r} from the {self.other.name}", came, self._patience(seconds), seen)
         return found[0]
 
+    def acknowledged(self) -> None:
+        """Wait until everything that was said has been acknowledged: nothing of it will be answered after the block."""
+        while self.expect("A").ack != self.snd_nxt:
+            pass
+
     def _take(self, packet: Packet) -> bool:
         """Whether it belongs to the conversation; what it says about numbers is noted."""
         family = self.bed.family

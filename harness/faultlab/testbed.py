@@ -182,6 +182,8 @@ class Backend(Protocol):
     name: ClassVar[str]
     virtual: ClassVar[bool]
     """Whether its clock is virtual, so that the kernel's timers can be played at their defaults."""
+    foreign: ClassVar[bool]
+    """Whether its hosts have files of their own, drivers included: what can be built here says nothing of them."""
 
     def check(self) -> None:
         """Raise BackendUnavailable when this machine cannot build a testbed."""

@@ -14,7 +14,7 @@ class Fetch(Pending):
 
     def __init__(self, side: Side, sock: str, number: int, facts: dict[str, str]) -> None:
         super().__init__(Handle(side, sock), "fetch", number, facts)
-        self.number = number
+        self.number, self.facts = number, facts
 
 
 class Client:
@@ -32,7 +32,8 @@ class Client:
         """Start to fetch from the peer and go on with the story; `data`, or `size` bytes, are the request's body."""
         target, facts = self.side._target(port, None, None)
         url = f"http://{show(target)}{path}"
-        facts |= {"url": url, "path": path, "method": method, "seconds": f"{deadline or connect_deadline or 0:g}"}
+        facts |= {"url": url, "path": path, "verb": method.capitalize(), "seconds": f"{deadline or connect_deadline or 0:g}"}
+        facts["when"] += " connect-timer" if connect_deadline else ""
         number = self.side.begin(
             "fetch", sock=self.sock, method=method, url=url, data=_text(data), size=size, deadline=deadline,
             connect_deadline=connect_deadline, background=True,
@@ -48,6 +49,8 @@ class Connection(Handle):
     """The server's end of a connection, with what came of a request so far."""
 
     got = ""
+    asking: Fetch | None = None
+    """The fetch that it answers; some words mention how much of the answer came."""
 
     @property
     def whole(self) -> bool:
@@ -56,10 +59,26 @@ class Connection(Handle):
         fields = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
         return bool(end) and len(body) >= int(fields.get("content-length", 0))
 
-    def answer(self, body: str = "", *, status: str = "200 OK", length: int | None = None, fields: str = "") -> Observation:
+    def answer(self, body: str = "", *, status: str = "200 OK", length: int | None = None) -> None:
         """Send an answer; its Content-Length is the body's unless another one is to be said."""
-        size = len(body) if length is None else length
-        return self.send(f"HTTP/1.1 {status}\r\nContent-Length: {size}\r\n{fields}\r\n{body}")
+        self._say(status, f"Content-Length: {len(body) if length is None else length}", body, len(body) if length is None else length)
+
+    def answer_until_close(self, body: str) -> None:
+        """Send an answer that says nothing of its length: it ends where the connection does."""
+        self._say("200 OK", "Content-Type: text/plain", body)
+
+    def answer_chunk(self, body: str, length: int) -> None:
+        """Send the head of an answer in chunks, and of its first chunk, which is said to be so long, the beginning."""
+        self._say("200 OK", "Transfer-Encoding: chunked", body, length, f"{length:x}\r\n")
+
+    def _say(self, status: str, field: str, body: str, length: int = 0, before: str = "") -> None:
+        if self.asking is not None:
+            self.asking.facts |= {"had": str(len(body)), "announced": str(length), "lacks": str(length - len(body))}
+        self.send(f"HTTP/1.1 {status}\r\n{field}\r\n\r\n{before}{body}")
+
+    def offer(self, data: str) -> None:
+        """Send to a client that may be gone by now."""
+        self.side.driver.result(self.side.begin("send", sock=self.sock, data=data), self.side.lab.patience(10.0))
 
     def reset(self) -> None:
         """Close it with a RST, as a program does that lingers for no time, and wait until the client's kernel has it."""
@@ -103,10 +122,11 @@ class Server:
             number = news()
             if number is None:
                 return None
-            if (conn := self._take(number)) is not None and conn.whole:
-                conn.got = ""
-                self._idle.append(conn)
-                return conn
+            asked = self._take(number)
+            if asked is not None and asked.whole:
+                asked.got, asked.asking = "", asking
+                self._idle.append(asked)
+                return asked
 
     def must(self, asking: Fetch) -> Connection:
         """The same where there is no story without a request."""

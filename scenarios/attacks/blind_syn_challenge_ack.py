@@ -36,3 +36,4 @@ def test_blind_syn_challenge_ack(lab: Lab) -> None:
         peer.expect("A")
         peer.send("PA", b"alive")
         conn.recv()
+        peer.acknowledged()

@@ -36,3 +36,4 @@ def test_paws_drop(lab: Lab) -> None:
         peer.expect("A")
         peer.send("PA", b"new")
         conn.recv()
+        peer.acknowledged()

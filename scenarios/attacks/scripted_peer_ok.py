@@ -30,3 +30,4 @@ def test_scripted_peer_ok(lab: Lab) -> None:
         conn.recv()
         peer.send("FA")
         conn.recv()
+        peer.acknowledged()

@@ -17,7 +17,10 @@ SCENARIO = Scenario(
         Deviation(runtime=name, step=3, sees="ENOTCONN", note="the JDK keeps the state of a socket itself, and asks it before the kernel")
         for name in ("java", "java-nio")
     ],
-    same_words={"write-close-wait": "strace: there the connect succeeded"},
+    same_words={
+        "write-close-wait": "strace: there the connect succeeded",
+        "listen-wrong-type": "ss: there the socket listens",
+    },
     production="the result of connect was not looked at",
     diagnose="strace -e trace=connect,recvfrom,sendto",
     cure="look at what connect returns",

@@ -31,7 +31,6 @@ from faultlab import agent as agent_module
 from faultlab import identity
 from faultlab.errors import AgentError, BackendUnavailable
 from faultlab.remote import ANSWER_WITHIN, Channel, RemoteHost, RemoteTestbed, topology
-from faultlab.runtimes import Driver, all_runtimes
 from faultlab.testbed import Plan
 
 if TYPE_CHECKING:
@@ -126,13 +125,18 @@ class Attached(Channel):
             self._frames = self._frames[size:]
         return bool(chunk)
 
-    def close(self) -> None:
-        """End its standard input, and wait until the engine has removed the container; insist after ten seconds."""
-        from docker.errors import APIError
-
+    def release(self) -> None:
+        """End its standard input, and so the agent and its container."""
         self.broken = True
         with suppress(OSError):
             getattr(self._socket, "shutdown_write", lambda: self._socket.shutdown(socket.SHUT_WR))()
+
+    def close(self) -> None:
+        """Wait until the engine has removed the container; insist after ten seconds."""
+        from docker.errors import APIError
+
+        self.release()
+        with suppress(OSError):
             end = time.monotonic() + 10
             while select.select([self._out], [], [], max(0.0, end - time.monotonic()))[0] and self._more():
                 pass
@@ -165,7 +169,7 @@ class Containers:
     channels: dict[str, Attached] = field(default_factory=dict)
     interfaces: dict[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     drivers: dict[str, Any] = field(default_factory=dict)
-    release: str = ""
+    kernel: str = ""
 
     @property
     def whole(self) -> bool:
@@ -183,12 +187,18 @@ class Containers:
             raise
         return [f"{host}: {what}" for answer in answers for host, left in answer.items() for what in left]
 
+    def release(self) -> None:
+        """Let them end."""
+        for channel in self.channels.values():
+            channel.release()
+
     def close(self) -> None:
         """Remove them."""
         from docker.errors import APIError
 
-        with ThreadPoolExecutor(3) as pool:
-            list(pool.map(Attached.close, self.channels.values()))
+        self.release()
+        for channel in self.channels.values():
+            channel.close()
         for network in self.networks:
             with suppress(APIError):
                 self.client.api.remove_network(network)
@@ -198,6 +208,8 @@ class Docker:
     """Containers on a Docker engine, near or far."""
 
     name: ClassVar[str] = "docker"
+    virtual: ClassVar[bool] = False
+    foreign: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self._client: DockerClient | None = None
@@ -221,8 +233,8 @@ class Docker:
                 hop = "router" if plan.router and name != "router" else {"client": "server"}.get(name, "client")
                 mac = made.interfaces[hop]["eth1" if hop == "router" and name == "server" else "eth0"]["mac"]
                 hosts[name] = RemoteHost(name, channel, plan.addresses(name), made.interfaces[name], next_hop=mac)
-            bed = RemoteTestbed(plan, list(made.channels.values()), hosts, f"linux-{made.release}")
-            bed.drivers = _drivers(made.drivers)
+            bed = RemoteTestbed(plan, list(made.channels.values()), hosts, f"linux-{made.kernel}")
+            bed.drivers = made.drivers
             yield bed
         finally:
             if not made.whole or made.all("reset"):
@@ -266,7 +278,7 @@ class Docker:
                 made.interfaces[name] = channel.ask("adopt", host=name, **_adoption(wish, name))
             found = made.channels["client"].ask("run", host="client", argv=["cat", DRIVERS])
             made.drivers = json.loads(found["stdout"]) if found["status"] == 0 else {}
-            made.release = self._release
+            made.kernel = self._kernel
         except APIError as e:
             made.close()
             raise BackendUnavailable(self.name, *_why_not(e)) from e
@@ -330,7 +342,7 @@ class Docker:
             channel = Attached(made.client, container, f"docker agent at the {name}")
             try:
                 hello = channel.start()
-                self._release = str(hello["release"])
+                self._kernel = str(hello["release"])
                 if name == "router":
                     f4, f6 = plan.far_side
                     api.connect_container_to_network(container, made.networks[1], ipv4_address=f4, ipv6_address=f6)
@@ -364,8 +376,10 @@ class Docker:
 
     def close(self) -> None:
         """Remove everything of this session."""
-        with ThreadPoolExecutor(KEPT) as pool:
-            list(pool.map(Containers.close, self._beds.values()))
+        for made in self._beds.values():
+            made.release()
+        for made in self._beds.values():
+            made.close()
         self._beds.clear()
         if self._reaper is not None:
             assert self._reaper.stdin is not None
@@ -409,20 +423,6 @@ def _adoption(wish: Mapping[str, Any], name: str) -> dict[str, Any]:
             ends[end["name"]] = {"mac": end["mac"], "addresses": end["addresses"], "neighbours": known}
     host = wish["hosts"][name]
     return {"sysctls": host["sysctls"], "capture": host["capture"], "ends": ends, "routes": wish["routes"].get(name, [])}
-
-
-def _drivers(made: Mapping[str, Any]) -> dict[str, Driver | str]:
-    """The drivers of an image; where one is missing or another than ours, why."""
-    found: dict[str, Driver | str] = {}
-    for name, runtime in all_runtimes().items():
-        there = made.get(name, {"reason": "this image has none"})
-        if "reason" in there:
-            found[name] = str(there["reason"])
-        elif there["fingerprint"] != runtime.fingerprint:
-            found[name] = "the image's driver was made from another source than this lab's"
-        else:
-            found[name] = Driver(tuple(there["argv"]), there["env"], there["version"])
-    return found
 
 
 # ---- finding an engine, and saying why there is none ---------------------------------------------------------------
@@ -518,7 +518,7 @@ def reap(owner: str) -> None:
     """Remove what a session left, when it is over without having done so; what the engine was just making comes a little later."""
     client = connect()
     quiet = 0
-    while quiet < 3:
+    while quiet < 4:
         quiet = 0 if remove(client, owner) else quiet + 1
         time.sleep(0.5)
 

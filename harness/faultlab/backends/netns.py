@@ -30,6 +30,7 @@ class Netns:
 
     name: ClassVar[str] = "netns"
     virtual: ClassVar[bool] = False
+    foreign: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._channel: Channel | None = None

@@ -192,8 +192,9 @@ def _disagreements(
             for cell in several:
                 by_steps[cell.first.words if by_words else cell.first.steps].append(cell)
         where = tuple(dict.fromkeys(place(several[0].key) for several in places))
-        camps_ = tuple(_camp(who, by_steps[steps], by_words) for steps, who in sorted(parts, key=lambda part: (-len(part[1]), part)))
-        result.append(Disagreement(scenario, where, camps_, by_words))
+        told = [_camp(who, by_steps[steps], by_words) for steps, who in parts]
+        told.sort(key=lambda c: (-len(c.who), c.undeclared, bool(c.notes), c.who))
+        result.append(Disagreement(scenario, where, tuple(told), by_words))
     return sorted(result, key=lambda d: (d.scenario, d.where))
 
 

@@ -93,3 +93,19 @@ def _segment(rung: Rung, y: int, text: Markup) -> str:
         head += f"M{two + 12 * back} {y - 5}l{7 * back} 10m0-10l{-7 * back} 10"
     dashed = ' class="forged"' if rung.forged else ""
     return f'<g class="{tone}">{label}<path{dashed} d="M{one} {y}H{two}{head}"/></g>'
+
+
+# What the page says in its own style sheet, for a picture that stands alone.
+STYLE = (
+    "svg{font:12px system-ui,sans-serif;fill:#1b1f24;background:#fff}.lh text{font-weight:700}.lt text{text-anchor:end;fill:#565d66}"
+    ".lc text{text-anchor:end}.lw text,.lf text{text-anchor:middle}.lf text{fill:#565d66;font-style:italic}.lw text{font:11px monospace}"
+    ".lw path{fill:none;stroke:currentColor;stroke-width:1.6}.lw g{color:#565d66}.lw .forged{stroke-dasharray:6 4}.ll{stroke:#565d66;fill:none}"
+    ".lb{stroke:#0b57a4;stroke-width:5;opacity:.55}.lw .t-reset{color:#b3201b}.lw .t-fin{color:#8a4b00}.lw .t-data{color:#1b6e3c}"
+    ".lw .t-syn{color:#0b57a4}.lw .t-icmp{color:#7a2a9c}text.t-error{fill:#b3201b;font-weight:700}text.t-eof,text.t-timeout{fill:#8a4b00}"
+)
+
+
+def picture(rows: Sequence[Row], label: str) -> str:
+    """The picture as a file of its own."""
+    drawn = svg(rows, label)
+    return str(drawn).replace('<svg class="ladder"', '<svg xmlns="http://www.w3.org/2000/svg"', 1).replace("><g", f"><style>{STYLE}</style><g", 1) + "\n"

@@ -100,6 +100,16 @@ class Runtime:
         env = {k: str(v).format_map(places) for k, v in self.config["run"].get("env", {}).items()}
         return Driver(argv, env, built["version"])
 
+    def made_elsewhere(self, there: Mapping[str, Mapping[str, Any]]) -> Driver:
+        """The driver of hosts that have their own. Raises RuntimeUnavailable where it is missing, or made from another source than ours."""
+        made = there.get(self.name, {"reason": "the image has no driver for it"})
+        if "reason" in made:
+            raise RuntimeUnavailable(self.name, str(made["reason"]), "build the whole image: docker build -t faultlab FOLDER")
+        if made["fingerprint"] != self.fingerprint:
+            reason = "the image's driver was made from another source"
+            raise RuntimeUnavailable(self.name, reason, "build the image again: docker build -t faultlab FOLDER")
+        return Driver(tuple(made["argv"]), dict(made["env"]), str(made["version"]))
+
     @property
     def fingerprint(self) -> str:
         """What the driver is made of, whoever builds it: tells whether one built elsewhere is this one."""
@@ -231,8 +241,8 @@ class Runtime:
 
 
 def _seen_in(message: str) -> dict[str, str]:
-    """What a library puts into its words that nobody can know before: an object's place in memory, and milliseconds."""
-    patterns = {"place": r"0x[0-9a-f]+", "ms": r"\b\d+(?= (?:ms|milliseconds)\b)"}
+    """What a library puts into its words that nobody can know before: an object's place in memory, milliseconds, how much came in them."""
+    patterns = {"place": r"0x[0-9a-f]+", "ms": r"\b\d+(?= (?:ms|milliseconds)\b)", "got": r"\b\d+(?= out of)"}
     found = {name: re.search(pattern, message) for name, pattern in patterns.items()}
     return {name: hit[0] if hit else name.upper() for name, hit in found.items()}
 

@@ -47,7 +47,12 @@ def fetch(request: Fields, clock: Stopwatch) -> Fields:
     """curl_easy_perform() on the session's handle, which keeps its connections through curl_easy_reset()."""
     handle = handles.setdefault(request["sock"], curl.curl_easy_init())
     got: list[bytes] = []
-    keep = Writer(lambda data, size, count, _: got.append(ctypes.string_at(data, size * count)) or size * count)
+
+    @Writer
+    def keep(data: int, size: int, count: int, _: int) -> int:
+        got.append(ctypes.string_at(data, size * count))
+        return size * count
+
     words = ctypes.create_string_buffer(256)
     body = body_of(request)
     curl.curl_easy_reset(handle)

@@ -2,12 +2,11 @@
 
 // The conversation of ../README.md for the HTTP clients of Node: one line, one fetch, one answer.
 
-/** An error and its causes, as util.inspect shows them: the class, the code, the exact words. */
+/** An error and its causes, as util.inspect shows them: the name (of a DOMException it says more than its class), the code, the words. */
 function failure(error, fields = {}) {
   const chain = [];
   for (let inner = error; inner instanceof Error; inner = inner.cause) chain.push(inner);
-  const name = (thing) => thing.constructor.name;
-  const told = { ...fields, outcome: 'error', type: name(error), chain: chain.map(name), message: error.message };
+  const told = { ...fields, outcome: 'error', type: error.name, chain: chain.map(({ name }) => name), message: error.message };
   const code = chain.map((inner) => inner.code).find((found) => typeof found === 'string');
   if (code) told.errno = code;
   if (chain.length > 1) told.cause = chain.at(-1).message;

@@ -142,8 +142,8 @@ class Connection {
     });
   }
 
-  send(data) {
-    return this.written((done) => this.write(data, done), { ...OK, bytes: data.length });
+  send(data, to) {
+    return this.written((done) => this.write(data, done, to), { ...OK, bytes: data.length });
   }
 
   async recv(max) {
@@ -208,6 +208,19 @@ class Datagrams extends Connection {
     return { local: [local.address, local.port], remote: [remote.address, remote.port] };
   }
 
+  bind({ address, port }) {
+    return new Promise((resolve) => {
+      this.dialled = (answer) => {
+        this.dialled = null;
+        resolve(answer);
+      };
+      this.socket.bind(port, address, () => {
+        const bound = this.socket.address();
+        this.dialled({ ...OK, local: [bound.address, bound.port] });
+      });
+    });
+  }
+
   dial({ address, port, local }) {
     if (local) this.socket.bind(local[1], local[0], () => this.socket.connect(port, address));
     else this.socket.connect(port, address);
@@ -216,7 +229,11 @@ class Datagrams extends Connection {
   shutdown() { throw new Unsupported('a dgram.Socket has no end()'); }
   option(name) { throw new Unsupported(`dgram.Socket has no ${name}`); }
   destroy() { this.socket.close(); }
-  write(data, done) { this.socket.send(data, done); }
+
+  write(data, done, [address, port] = []) {
+    if (address) this.socket.send(data, port, address, done);
+    else this.socket.send(data, done);
+  }
 
   setTimeout(milliseconds) {
     clearTimeout(this.timer);
@@ -294,6 +311,7 @@ const operations = {
   },
 
   connect(request) {
+    if (request.network === 'unix' && request.type) throw new Unsupported('Node has no Unix datagrams');
     const connection = able('connect', request.sock) ?? create(request);
     for (const [name, value] of Object.entries(request.options ?? {})) connection.option(name, value);
     sockets.set(request.sock, connection);
@@ -316,7 +334,7 @@ const operations = {
     return { ...OK, ...rest };
   },
 
-  send: ({ sock, size, data = 'x'.repeat(size) }) => able('send', sock).send(Buffer.from(data)),
+  send: ({ sock, size, data = 'x'.repeat(size), to }) => able('send', sock).send(Buffer.from(data), to),
   recv: ({ sock, max = 65536 }) => able('recv', sock).recv(max),
   shutdown: ({ sock, how }) => able('shutdown', sock).shutdown(how),
   close: ({ sock }) => able('close', sock).close(),
@@ -330,7 +348,11 @@ const operations = {
   },
 
   socket() { throw new Unsupported('a net.Socket has no descriptor before connect()'); },
-  bind() { throw new Unsupported('net binds only on the way to connect() or listen()'); },
+  bind(request) {
+    if (request.network !== 'udp') throw new Unsupported('net binds only on the way to connect() or listen()');
+    sockets.set(request.sock, create(request));
+    return sockets.get(request.sock).bind(request);
+  },
   error() { throw new Unsupported('net has no getsockopt()'); },
 };
 

@@ -33,8 +33,8 @@ class Stopwatch:
 def body_of(request: Fields) -> bytes | None:
     """What the request carries."""
     if "size" in request:
-        return b"x" * request["size"]
-    return request["data"].encode() if "data" in request else None
+        return b"x" * int(request["size"])
+    return str(request["data"]).encode() if "data" in request else None
 
 
 def answered(status: int, body: bytes) -> Fields:

@@ -19,9 +19,8 @@ def fetch(request: Fields, clock: Stopwatch) -> Fields:
         raise NotImplementedError("urlopen() has one timeout for everything")
     asked = urllib.request.Request(request["url"], data=body_of(request), method=request["method"])
     limit = {"timeout": request["deadline"]} if "deadline" in request else {}
-    with clock:
-        with urllib.request.urlopen(asked, **limit) as response:
-            body = response.read()
+    with clock, urllib.request.urlopen(asked, **limit) as response:
+        body = response.read()
     return answered(response.status, body)
 
 

@@ -1,0 +1,42 @@
+"""The head and half of the body come, and then nothing.
+
+The status has arrived long ago, so many programs believe they are through. Whether the timer still runs depends on the library:
+some stop it with the head, and then nothing ends the wait but the peer.
+"""
+
+from faultlab.lab import Lab
+from faultlab.scenario import Deviation, Expected, Scenario
+
+SCENARIO = Scenario(
+    title="Timeout in the body",
+    spec="https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9",
+    kind="http",
+    expected=[Expected("fetch", data="one"), Expected("fetch", "DEADLINE", during="body", within=(0.29, 2.0))],
+    wire=["> S", "> PA", "< PA", "> PA", "< PA"],
+    never=["< R*"],
+    deviations=[
+        Deviation(
+            runtime="java-httpclient",
+            step=2,
+            sees="blocked",
+            note="the request's timer ends with the answer's head; nothing ends the wait for the body",
+        ),
+    ],
+    production="a stream whose source has dried up; a lost connection without keepalive",
+    diagnose="ss -ti: lastrcv grows; the log says 200",
+    cure="a timer that covers the body, too",
+    hides="trusting a timer without knowing what it covers",
+)
+
+
+def test_http_body_timeout(lab: Lab) -> None:
+    """Answer once, then send three bytes of a hundred and keep silent."""
+    client, server = lab.http()
+    asking = client.start()
+    conn = server.must(asking)
+    conn.answer("one")
+    asking.result()
+
+    asking = client.start(deadline=0.3)
+    server.must(asking).answer("abc", length=100)
+    asking.blocked(2.0)

@@ -1,0 +1,33 @@
+"""The SYN is dropped in silence, and the client's timer ends the wait for the connection.
+
+Which timer that is differs: some libraries have one for connecting, some one for everything, and whether the error says that not even a
+connection stood is the difference between a request that may be repeated and one that may not. The variant sets a timer for connecting
+only, where there is one.
+"""
+
+from faultlab.faults.packet_filter import FilterVerdict
+from faultlab.lab import Lab
+from faultlab.scenario import Expected, Scenario
+
+BLACK_HOLE = FilterVerdict(at="server", match="-p tcp --dport 9000")
+
+SCENARIO = Scenario(
+    title="Timeout while connecting",
+    spec="https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3",
+    kind="http",
+    expected=[Expected("fetch", "DEADLINE", during="connect", within=(0.29, 1.5))],
+    variants=["connect-timer"],
+    wire=["> S"],
+    never=["< *"],
+    production="a security group that drops; a host that is down",
+    diagnose="ss -o state syn-sent; tcpdump: SYN after SYN",
+    cure="open the port; a timer for connecting that is shorter than the one for the answer",
+    hides="a longer timer",
+)
+
+
+def test_http_connect_timeout(lab: Lab) -> None:
+    """Fetch through the black hole with a timer of 0.3 s."""
+    client, _ = lab.http()
+    with lab.fault(BLACK_HOLE):
+        client.fetch(**({"connect_deadline": 0.3} if lab.variant else {"deadline": 0.3}))

@@ -1,0 +1,34 @@
+"""Half the answer's head comes, and then nothing.
+
+A head that is not finished is no answer, so the timer for the answer goes on. One that starts anew with each byte would let a server that
+sends a byte now and then hold the client for ever.
+"""
+
+from faultlab.lab import Lab
+from faultlab.scenario import Expected, Scenario
+
+SCENARIO = Scenario(
+    title="Timeout in the answer's head",
+    spec="https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9",
+    kind="http",
+    expected=[Expected("fetch", data="one"), Expected("fetch", "DEADLINE", within=(0.29, 1.5))],
+    wire=["> S", "> PA", "< PA", "> PA", "< PA"],
+    never=["< R*"],
+    production="a proxy that begins before its backend answers; a peer that means harm",
+    diagnose="tcpdump -A: the head without its empty line",
+    cure="a timer for the whole, besides the one for each read",
+    hides="a longer timer",
+)
+
+
+def test_http_head_timeout(lab: Lab) -> None:
+    """Answer once, then send half a head and keep silent."""
+    client, server = lab.http()
+    asking = client.start()
+    conn = server.must(asking)
+    conn.answer("one")
+    asking.result()
+
+    asking = client.start(deadline=0.3)
+    server.must(asking).send("HTTP/1.1 200 OK\r\nContent-Le")
+    asking.result()

@@ -1,0 +1,33 @@
+"""The server takes the request and says nothing, and the client's timer ends the wait for the answer.
+
+The connection stands and nothing is wrong with it: only a clock can end this. The request was received, and perhaps carried out.
+"""
+
+from faultlab.lab import Lab
+from faultlab.scenario import Expected, Scenario
+
+SCENARIO = Scenario(
+    title="Timeout while waiting for the answer",
+    spec="https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9",
+    kind="http",
+    expected=[Expected("fetch", data="one"), Expected("fetch", "DEADLINE", within=(0.29, 1.5))],
+    wire=["> S", "> PA", "< PA", "> PA"],
+    never=["< R*"],
+    production="a slow query; a full thread pool; a deadlock",
+    diagnose="ss -ti: lastsnd against lastrcv; the server's log has the request",
+    cure="a timer that fits the work; decide whether the request may be repeated",
+    hides="repeating: the server has twice the work then",
+)
+
+
+def test_http_read_timeout(lab: Lab) -> None:
+    """Answer once, then take a request and keep silent."""
+    client, server = lab.http()
+    asking = client.start()
+    conn = server.must(asking)
+    conn.answer("one")
+    asking.result()
+
+    asking = client.start(deadline=0.3)
+    server.must(asking)
+    asking.result()

@@ -1,0 +1,394 @@
+"""The report: what it says of records, that it says nothing else, and that nobody's words can do anything to it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import random
+import re
+import struct
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+import records
+from click.testing import CliRunner
+
+from faultlab import ladder
+from faultlab.cli import cli
+from faultlab.errors import RecordError
+from faultlab.record import scan
+from faultlab.report import Gathered, compare, exports, gather
+from faultlab.report.drawing import picture
+from faultlab.report.page import INLINE, Page, write
+from faultlab.report.pcapng import pcapng
+from faultlab.report.text import clean, general
+
+ALLOWED = {  # what the templates write; anything else came out of a record
+    "html", "head", "meta", "title", "style", "body", "svg", "symbol", "circle", "path", "rect", "text", "use", "g", "a", "header", "h1", "h2", "h3",
+    "h4", "p", "nav", "ul", "li", "main", "section", "code", "b", "form", "label", "select", "option", "input", "button", "output", "div", "table", "caption",
+    "thead", "tbody", "tr", "th", "td", "small", "span", "i", "article", "q", "details", "summary", "dl", "dt", "dd", "kbd", "footer", "script", "optgroup",
+}  # fmt: skip
+
+
+class Tags(HTMLParser):
+    """Every element and attribute of a page, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.ids: list[str] = []
+        self.text: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        self.ids += [v or "" for k, v in attrs if k == "id"]
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def gathered(tmp_path: Path, *several: list[dict[str, Any]]) -> Gathered:
+    return gather([records.save(tmp_path / f"{n}.jsonl", lines) for n, lines in enumerate(several)])
+
+
+def page(tmp_path: Path, *several: list[dict[str, Any]]) -> str:
+    write(gathered(tmp_path, *several), tmp_path / "report.html")
+    return (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def check(text: str) -> Tags:
+    """Nothing in the page but what the templates write, and nothing that reaches out of it."""
+    found = Tags(text)
+    assert set(found.tags) <= ALLOWED
+    assert found.tags.count("script") == 1
+    assert not [name for name, _ in found.attributes if name.startswith("on") or name in ("src", "srcset", "action", "formaction", "style")]
+    links = [v or "" for k, v in found.attributes if k in ("href", "xlink:href")]
+    assert not [v for v in links if not v.startswith(("#", "http://", "https://", "../report.html#", "report-plays/"))]
+    assert len(found.ids) == len(set(found.ids))
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2028\u2029\ud800-\udfff]", text)
+    return found
+
+
+# ---- the page ---------------------------------------------------------------------------------------------------------------
+
+
+def test_page_of_every_kind_of_play(tmp_path: Path) -> None:
+    text = page(tmp_path, records.record())
+    found = check(text)
+    assert text.count("<h1>") == 1 and "http-equiv" in text
+    for state in ("match", "deviates", "differs", "lab-error", "mixed", "unsupported", "unavailable"):
+        assert f'href="#i-{state}"' in text and f'class="c-{state}"' in text, state
+    words = "".join(found.text)
+    assert "Nobody listens" in words and "look at the operation" in words and "faultlab run read-reset --runtime java --backend netns" in words
+    assert 'class="seen"' in text and "ladder" in text and "TcpAttemptFails 1" in words and "IpForwarding" not in words
+    assert "2 h 11 min" in words.replace("\xa0", " ") and "1/2" in words
+    targets = {v[1:] for k, v in found.attributes if k == "href" and v and v.startswith("#") and not v.startswith("#i-")}
+    assert targets <= set(found.ids)
+
+
+def test_hidden_errnos_are_told_by_their_words(tmp_path: Path) -> None:
+    """Java says no errno: the cell shows what its words stand for, and the line says that there was none."""
+    g = gathered(tmp_path, records.record())
+    seen = {(p.scenario, p.runtime): p.steps for p in g.plays}
+    assert seen["connect-refused-rst", "java"] == ("connect ECONNREFUSED",)
+    assert seen["read-reset", "java"] == ("connect ok", "recv ECONNRESET", "recv ECONNRESET")
+    assert seen["connect-refused-rst", "node"] == ("connect EHOSTUNREACH",)
+    assert "(no errno)" in page(tmp_path, records.record())
+
+
+def test_same_records_same_page(tmp_path: Path) -> None:
+    assert page(tmp_path, records.record()) == page(tmp_path, records.record())
+
+
+def test_disagreements(tmp_path: Path) -> None:
+    other = [p | {"stack": "gvisor"} for p in records.mixture() if p["verdict"] == "match"]
+    other[0] |= {"observations": [records.error("connect", "ENETUNREACH", "no net")], "verdict": "differs", "differences": ["step 1 (connect): x"]}
+    other[2] |= {"observations": [records.error("connect", "ECONNREFUSED", "other words")]}
+    p = Page(gathered(tmp_path, records.record(), records.record(other, kernel="4.4", started="2026-02-01T00:00:00+00:00")))
+    runtimes = {d.scenario: d for d in p.between_runtimes}
+    assert [c.who for c in runtimes["read-reset"].camps] == [("go",), ("java",)]
+    assert runtimes["read-reset"].camps[1].notes == (("", "the JDK repeats a reset"),)
+    assert [c.undeclared for c in runtimes["connect-refused-rst"].camps] == [False, True]
+    stacks = [(d.scenario, d.words_only, [c.who for c in d.camps]) for d in p.between_stacks]
+    assert ("connect-ok", False, [("linux-6.18.1",), ("gvisor",)]) in stacks
+    assert ("connect-refused-rst", True, [("gvisor",), ("linux-6.18.1",)]) in stacks
+    assert [t.id for t in p.tables][:4] == ["runtimes", "runtimes-1", "runtimes-2", "stacks"]
+
+
+def test_difference_between_two_records(tmp_path: Path) -> None:
+    one = [records.play(s) for s in ("connect-ok", "connect-refused-rst", "read-reset", "keepalive")] + [records.play("read-reset", "java")]
+    two = json.loads(json.dumps(one[:4])) + [records.play("connect-ok", "node")]
+    two[0]["observations"][0] |= {"outcome": "error", "errno": "EPERM", "type": "E"}
+    two[1]["observations"][0]["message"] = "dial tcp 203.0.113.9:1: refused"
+    two[2]["evidence"]["segments"] = []
+    two[3]["observations"][0]["elapsed"] = 130.0
+    changes, same = compare.difference(gathered(tmp_path, records.record(one), records.record(two, catalogue="f00d")), 0, 1)
+    assert [(c.kind, c.name) for c in changes] == [
+        ("added", "connect-ok [node]"), ("removed", "read-reset [java]"), ("symbol", "connect-ok [go]"),
+        ("words", "connect-refused-rst [go]"), ("time", "keepalive [go]"),
+    ]  # fmt: skip
+    assert same == 1
+
+
+def test_addresses_and_ports_are_no_difference() -> None:
+    assert general("dial tcp 198.51.100.2:9000->[2001:db8::2]:1: x") == general("dial tcp 198.51.100.6:4->[2001:db8::7]:22: x") == "dial tcp ADDR->ADDR: x"
+    assert general("io::ErrorKind std::io") == "io::ErrorKind std::io"
+
+
+# ---- odd records ------------------------------------------------------------------------------------------------------------
+
+
+def oddities(g: Gathered) -> list[str]:
+    return sorted(o.name for o in g.oddities)
+
+
+def test_partial_records_are_shown_as_such(tmp_path: Path) -> None:
+    lines = records.record(status=None)
+    path = records.save(tmp_path / "cut.jsonl", lines)
+    path.write_text(path.read_text()[:-40], encoding="utf-8")  # the last line is broken off
+    interrupted = records.save(tmp_path / "int.jsonl", records.record([records.play("connect-ok", "rust")], status="interrupted"))
+    g = gather([path, interrupted])
+    assert oddities(g) == ["cut-off", "interrupted"]
+    assert [(s.letter, s.status, s.plays) for s in g.sources] == [("A", "cut off", len(records.mixture()) - 1), ("B", "interrupted", 1)]
+    write(g, tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text()
+    assert "only a part of a run" in text and '<b class="undeclared">cut off</b>' in text
+    assert "partial" in exports.badge(g)
+
+
+def test_doubles_are_named(tmp_path: Path) -> None:
+    same = records.record()
+    g = gathered(tmp_path, same, same)
+    assert oddities(g) == ["same-record"] and len(g.sources) == 1 and len(g.plays) == len(records.mixture())
+    g = gathered(tmp_path, same, records.record(started="2026-03-01T00:00:00+00:00"))
+    assert oddities(g) == ["copied-plays"] and len(g.plays) == len(records.mixture())
+    g = gathered(tmp_path, records.record([records.play("connect-ok")]), records.record([records.play("connect-ok", elapsed=0.9)]))
+    assert oddities(g) == ["played-again"] and len(g.plays) == 2
+
+
+def test_other_catalogues_are_named(tmp_path: Path) -> None:
+    newer = records.record([records.play("connect-ok", "rust")], catalogue="f00d", started="2026-06-01T00:00:00+00:00")
+    newer[1] |= {"title": "News", "expected": [{"op": "connect", "result": "EPERM"}]}
+    g = gathered(tmp_path, records.record(), newer)
+    assert oddities(g) == ["other-catalogue"]
+    assert "expect different things of connect-ok" in g.oddities[0].text
+    assert g.scenarios["connect-ok"]["title"] == "News"
+
+
+def test_records_without_words(tmp_path: Path) -> None:
+    lines = [line for line in records.record() if line["kind"] != "scenario"]
+    g = gathered(tmp_path, lines)
+    assert oddities(g) == ["no-words"]
+    check(page(tmp_path, lines))
+
+
+def test_nothing_played(tmp_path: Path) -> None:
+    assert oddities(gathered(tmp_path, records.record([]))) == ["no-plays"]
+    check(page(tmp_path, records.record([])))
+    assert "nothing was played" in exports.badge(gathered(tmp_path, records.record([])))
+
+
+@pytest.mark.parametrize(("lines", "words"), [
+    ([], "the record is empty"),
+    ([*records.record(), *records.record()], "two records in one file?"),
+    ([records.header(record=2), {"kind": "news"}], "version 2 of the format; this lab reads up to 1"),
+    ([records.header(), records.scenario("keepalive"), records.scenario("keepalive")], "described twice"),
+    ([records.header(), {"kind": "play"}, records.play("keepalive")], "is a required property"),
+])  # fmt: skip
+def test_no_record(tmp_path: Path, lines: list[Any], words: str) -> None:
+    bad = records.save(tmp_path / "bad.jsonl", lines)
+    good = records.save(tmp_path / "good.jsonl", records.record())
+    with pytest.raises(RecordError, match=re.escape(words)):
+        gather([good, bad])
+    done = CliRunner().invoke(cli, ["report", str(good), str(bad), "-o", str(tmp_path / "r.html")])
+    assert isinstance(done.exception, RecordError) and not (tmp_path / "r.html").exists()
+
+
+# ---- many plays -------------------------------------------------------------------------------------------------------------
+
+
+def test_too_many_for_one_file(tmp_path: Path) -> None:
+    plays = [records.play(s, f"r{n}") for n in range(INLINE // 4 + 1) for s in records.SCENARIOS]
+    g = gathered(tmp_path, records.record(plays))
+    written = write(g, tmp_path / "report.html")
+    assert [p.name for p in written] == ["report.html", "connect-ok.html", "connect-refused-rst.html", "read-reset.html", "keepalive.html"]
+    text = written[0].read_text(encoding="utf-8")
+    check(text)
+    assert "has to stay beside this file" in text
+    found = check(written[2].read_text(encoding="utf-8"))
+    wanted = {v.split("#")[1] for k, v in Tags(text).attributes if k == "href" and v and v.startswith("report-plays/connect-refused-rst.html#")}
+    assert wanted and wanted <= set(found.ids)
+
+
+# ---- the ladder -------------------------------------------------------------------------------------------------------------
+
+
+def rows(times: list[float]) -> list[str]:
+    found = [ladder.Rung(t, "client", "x") for t in times]
+    return [r.text if isinstance(r, ladder.Pause) else "x" for r in ladder.layout(found)]
+
+
+def test_pauses_are_folded_at_every_scale() -> None:
+    assert rows([]) == [] and rows([5.0]) == ["x"]
+    assert rows([0, 1e-6, 2e-6]) == ["x", "x", "x"]
+    assert rows([0, 1e-4, 2e-4, 0.2, 0.2001]) == ["x", "x", "x", "199.8 ms pass", "x", "x"]
+    assert rows([0, 7200, 7275, 7350]) == ["x", "2 h pass", "x", "75.00 s pass", "x", "75.00 s pass", "x"]
+
+
+def test_every_drawing_has_every_rung() -> None:
+    play = records.play("keepalive")
+    play["evidence"]["segments"].append(records.segment(7200.0, "client", "A", proto="icmp", icmp="host-unreachable; #1"))
+    found = ladder.layout(ladder.rungs(play))
+    drawn = picture(found, "a <label>")
+    ET.fromstring(drawn)
+    for text in (drawn, ladder.mermaid(found)):
+        assert "RA seq 0 ack 0" in text and "forged" in text and "2 h pass" in text and "recv ETIMEDOUT after 2 h 11 min 15 s" in text
+    assert "host-unreachable#59; #35;1" in ladder.mermaid(found)
+    assert drawn.count('class="lb"') == 1  # the call that lasted
+
+
+def test_packets_with_comments() -> None:
+    data = pcapng(records.play("connect-ok"), "title")
+    blocks, at = [], 0
+    while at < len(data):
+        kind, length = struct.unpack_from("<II", data, at)
+        assert length % 4 == 0 and struct.unpack_from("<I", data, at + length - 4)[0] == length
+        blocks.append(kind)
+        at += length
+    assert blocks == [0x0A0D0D0A, 1, 6, 6]
+    assert "server → client after 200 µs: forged by the lab".encode() in data
+    with pytest.raises(ValueError, match="no packets"):
+        pcapng(records.play("connect-ok", evidence={}), "title")
+
+
+def test_packets_open_in_a_library(tmp_path: Path) -> None:
+    from scapy.layers.inet import IP
+    from scapy.utils import rdpcap
+
+    (tmp_path / "x.pcapng").write_bytes(pcapng(records.play("connect-ok"), "title"))
+    packets = rdpcap(str(tmp_path / "x.pcapng"))
+    assert [p[IP].dst for p in packets] == ["198.51.100.2"] * 2
+    assert packets[0].comment.decode() == "client → server after 100 µs"
+
+
+# ---- other formats ----------------------------------------------------------------------------------------------------------
+
+
+def test_junit(tmp_path: Path) -> None:
+    root = ET.fromstring(exports.junit(gathered(tmp_path, records.record())))
+    (suite,) = root
+    assert {k: suite.get(k) for k in ("tests", "failures", "errors", "skipped")} == {"tests": "13", "failures": "2", "errors": "1", "skipped": "2"}
+    assert [child.tag for child in suite] == ["properties", *["testcase"] * 13, "system-out", "system-err"]
+    assert all({"name", "classname", "time"} == set(case.keys()) and len(case) <= 1 for case in suite.iter("testcase"))
+    assert suite.get("timestamp") == "2026-01-01T00:00:00"
+
+
+def test_ctrf(tmp_path: Path) -> None:
+    made = json.loads(exports.ctrf(gathered(tmp_path, records.record())))
+    assert made["reportFormat"] == "CTRF" and made["results"]["summary"] | {"start": 0, "stop": 0} == {
+        "tests": 13, "passed": 8, "failed": 3, "skipped": 2, "pending": 0, "other": 0, "start": 0, "stop": 0,
+    }  # fmt: skip
+    assert made["results"]["summary"]["stop"] - made["results"]["summary"]["start"] == 60_000
+    known = {"name", "status", "duration", "rawStatus", "suite", "tags", "extra", "message"}
+    assert all(set(t) <= known and type(t["duration"]) is int for t in made["results"]["tests"])
+
+
+def test_csv(tmp_path: Path) -> None:
+    plays = [records.play("connect-ok", "=cmd()"), records.play("connect-ok", "go", observations=[records.error("connect", "E", "@SUM(1)\r\n,\"")])]
+    lines = list(csv.DictReader(io.StringIO(exports.table(gathered(tmp_path, records.record(plays))))))
+    assert [(line["runtime"], line["symbol"], line["message"]) for line in lines] == [("'=cmd()", "ok", ""), ("go", "E", "'@SUM(1)␍\n,\"")]
+
+
+def test_markdown(tmp_path: Path) -> None:
+    text = exports.markdown(gathered(tmp_path, records.record([*records.mixture(), records.play("connect-ok", "a|b<i>")])))
+    table = [line for line in text.splitlines() if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {6}
+    assert "<i>" not in text and "`connect-refused-rst` ipv6" in text and "✗ EHOSTUNREACH differs" in text and "~ ETIMEDOUT" not in text
+
+
+def test_badge(tmp_path: Path) -> None:
+    ET.fromstring(made := exports.badge(gathered(tmp_path, records.record())))
+    assert "8 of 11 as expected" in made
+
+
+def test_command(tmp_path: Path) -> None:
+    one = records.save(tmp_path / "a.jsonl", records.record())
+    two = records.save(tmp_path / "b.jsonl", records.record([records.play("keepalive", "rust")], started="2026-02-01T00:00:00+00:00"))
+    names = {name: tmp_path / f"out.{name}" for name in ("junit", "ctrf", "csv", "markdown", "badge")}
+    options = [x for name, path in names.items() for x in (f"--{name}", str(path))]
+    done = CliRunner().invoke(cli, ["report", str(one), str(two), "-o", str(tmp_path / "r.html"), "--diff", "A", "b.jsonl", *options])
+    assert done.exit_code == 0, done.output
+    assert "added    keepalive [rust]" in done.output and all(path.stat().st_size for path in names.values())
+    for form, begin in (("mermaid", "sequenceDiagram"), ("svg", "<svg xmlns"), ("terminal", "read-reset as")):
+        done = CliRunner().invoke(cli, ["ladder", str(one), "read-reset", "--as", form])
+        assert done.exit_code == 0 and done.output.startswith(begin), done.output
+    done = CliRunner().invoke(cli, ["report", str(one), "--diff", "A", "Z"])
+    assert done.exit_code == 2
+
+
+# ---- hostile and malformed --------------------------------------------------------------------------------------------------
+
+
+def test_unseen_characters_are_made_visible() -> None:
+    assert clean("a\x00b\x1b\x7f\x85\u202e\ud800\nc\té") == "a␀b␛␡\\u0085\\u202e\\ud800\nc\té"
+
+
+def test_hostile_words_are_text(tmp_path: Path) -> None:
+    text = page(tmp_path, records.record())
+    found = check(text)
+    assert "<script>document.title='owned'</script>" in "".join(found.text)
+    assert "{{ 7*7 }}" in text and "10179 characters" in text.replace(str(len(records.HOSTILE)), "10179")
+
+
+def tried(path: Path, rng: random.Random, lines: list[dict[str, Any]]) -> str:
+    """One malformed record: refused with a name, or shown without a byte that is not text."""
+    records.save(path, records.mangled(rng, lines))
+    if rng.random() < 0.1:
+        raw = bytearray(path.read_bytes())
+        for _ in range(rng.randrange(1, 4)):
+            raw[rng.randrange(len(raw))] = rng.randrange(256)
+        path.write_bytes(raw)
+    try:
+        g = gather([path])
+    except RecordError as e:
+        assert str(e).startswith(path.name) and len(str(e)) < 2000
+        return "refused"
+    write(g, path.parent / "report.html")
+    check((path.parent / "report.html").read_text(encoding="utf-8"))
+    ET.fromstring(exports.junit(g))
+    for made in (exports.ctrf, exports.table, exports.markdown, exports.badge):
+        assert "\x00" not in made(g)
+    return "shown"
+
+
+def test_malformed_records(tmp_path: Path) -> None:
+    """FAULTLAB_FUZZ says how many; the same seed gives the same records."""
+    count = int(os.environ.get("FAULTLAB_FUZZ", "400"))
+    rng = random.Random(int(os.environ.get("FAULTLAB_SEED", "7")))
+    lines = [{**line, "reason": line["reason"][:200]} if line.get("reason") else line for line in records.record()]
+    small = [[records.header(), *(records.scenario(p["scenario"]) for p in chosen), *chosen, records.footer(chosen)] for chosen in ([p] for p in records.mixture())]
+    outcomes = [tried(tmp_path / "fuzz.jsonl", rng, rng.choice([*small, lines])) for _ in range(count)]
+    assert outcomes.count("shown") > count / 10 and outcomes.count("refused") > count / 10
+
+
+def test_fast_check_and_schema_agree(tmp_path: Path) -> None:
+    """What the compiled check lets through, the library does too."""
+    from faultlab.record import _fits, _validator
+
+    rng = random.Random(11)
+    agreed = 0
+    for _ in range(300):
+        for entry in records.mangled(rng, records.record()[:4]):
+            if _fits()(entry):
+                assert _validator().is_valid(entry), entry
+                agreed += 1
+    assert agreed > 500
+    assert all(_fits()(entry) for _, entry in scan([json.dumps(line) for line in records.record()], "x"))
