@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 LONGEST, MEDIAN = 60, 40
 PLAIN = {"ok", "eof", "timeout", "blocked"}
-SYMBOLS = PLAIN | {"DEADLINE", "CLOSED", "BADNAME", "BADPORT"}
+SYMBOLS = PLAIN | {"DEADLINE", "CLOSED", "BADNAME", "BADPORT", "EOF_BEFORE_ANSWER", "EOF_IN_HEAD", "TRUNCATED"}
 FAMILIES = {"closing": "established", "accept": "connect", "idle": "established", "local": "established", "time-wait": "established"}
 """Phases without a null case of their own -> the phase whose null case is the same story without the fault."""
 
@@ -224,6 +224,9 @@ def _seen(want: Expected) -> Observation:
         facts |= {"name": "a.example", "resolver": "198.51.100.2:53"}
     if want.op == "resolve":
         facts |= {"local": "198.51.100.1:40000"}
+    if want.op == "fetch":
+        facts |= {"url": "http://198.51.100.2:9000/", "path": "/", "verb": "Get", "seconds": "0.3"}
+        facts |= {"had": "3", "announced": "100", "lacks": "97"}
     return Observation(op=want.op, outcome="error", elapsed=0, facts=facts)
 
 

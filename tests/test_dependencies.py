@@ -33,7 +33,7 @@ MAY_KNOW = {
     "report": {"record", "errors", "ladder", "report"},
     "ladder": set(),
 }  # fmt: skip
-PURE = ["scenario", "wire", "errors", "record"]
+PURE = ["scenario", "wire", "errors", "record", "ladder"]
 
 
 def modules() -> dict[str, Path]:

@@ -20,7 +20,8 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium, or name it in FAULTLAB_CHROMIUM"),
     pytest.mark.filterwarnings("default"),
 ]
-ARGS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-component-update --disable-sync"
+ARGS = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+ARGS += "--disable-background-networking --disable-component-update --disable-sync"
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,11 @@ def browser() -> Iterator[Any]:
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("page")
     other = [p | {"stack": "linux-6.1.1"} for p in records.mixture()[:6]]
-    other[3] = other[3] | {"observations": [records.error("connect", "EHOSTUNREACH", "no route")], "verdict": "differs", "differences": ["step 1 (connect): x"]}
+    other[3] = other[3] | {
+        "observations": [records.error("connect", "EHOSTUNREACH", "no route")],
+        "verdict": "differs",
+        "differences": ["step 1 (connect): x"],
+    }
     paths = [
         records.save(folder / "a.jsonl", records.record()),
         records.save(folder / "b.jsonl", records.record(other, status=None, kernel="6.1.1", started="2026-02-01T00:00:00+00:00")),
@@ -68,7 +73,9 @@ class Opened:
         assert set(self.asked) == {url}
 
     def rows(self) -> list[str]:
-        found: list[str] = self.page.eval_on_selector_all(".matrix:not([hidden]) tr[data-s]:not([hidden])", "rows => rows.map(r => r.dataset.s)")
+        found: list[str] = self.page.eval_on_selector_all(
+            ".matrix:not([hidden]) tr[data-s]:not([hidden])", "rows => rows.map(r => r.dataset.s)"
+        )
         return list(dict.fromkeys(found))
 
     def hash(self) -> str:

@@ -39,7 +39,7 @@ from pyroute2.netlink.exceptions import NetlinkError
 
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
 MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_BIND, MS_REC, MS_PRIVATE = 0x4, 0x8, 0x2, 0x1000, 0x4000, 0x40000
-PR_SET_PDEATHSIG, PR_CAPBSET_DROP = 1, 24
+PR_SET_PDEATHSIG, PR_CAPBSET_READ, PR_CAPBSET_DROP = 1, 23, 24
 RB_POWER_OFF = 0x4321FEDC
 CAPABILITIES = {"net_bind_service": 10, "net_admin": 12, "net_raw": 13}  # <linux/capability.h>
 SO_TIMESTAMPNS = 35
@@ -59,6 +59,8 @@ ROUTING: tuple[tuple[int, int, frozenset[int] | None], ...] = (
     (18, 16, None), (22, 8, frozenset({6})), (26, 12, frozenset({12})), (30, 12, frozenset({3})), (34, 12, frozenset()),
 )  # fmt: skip
 """RTM_GETLINK, GETADDR, GETROUTE, GETNEIGH, GETRULE: request, length of its header, attributes that change by themselves (cacheinfo)."""
+OWN_SETTINGS = "/faultlab/"
+"""Where a container may write the settings of its own network, if it may: `/proc/sys` is read-only there."""
 TICK = 0.002  # how often a state that no packet announces (a timer's, a local call's) is looked at again
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -91,6 +93,8 @@ class OwnState:
     """Whether somebody has used the packet filter since."""
     files: dict[str, str] = field(default_factory=dict)
     """What files said before they were written over."""
+    settings: dict[str, str] = field(default_factory=dict)
+    """What kernel settings were before they were changed."""
 
 
 @dataclass(slots=True)
@@ -242,6 +246,10 @@ class Agent:
                     _check(libc.setns(self.home, CLONE_NEWNET), "setns")
             for number, link in enumerate(links):
                 self._link(number, link)
+            for name, wish in hosts.items():  # an interface's own settings are there only now
+                for key, value in wish["sysctls"].items():
+                    if ".eth" in key:
+                        self.do_sysctl(name, key, value)
             for name, wanted in routes.items():
                 for route in wanted:
                     self.do_route(name, "add", **route)
@@ -250,18 +258,11 @@ class Agent:
             raise
         return {name: host.interfaces for name, host in self.hosts.items()}
 
-    def do_adopt(
-        self, host: str, sysctls: dict[str, Any], capture: bool, ends: dict[str, dict[str, Any]], routes: list[dict[str, Any]]
-    ) -> dict[str, Any]:
+    def do_adopt(self, host: str, capture: bool, ends: dict[str, dict[str, Any]], routes: list[dict[str, Any]]) -> dict[str, Any]:
         """Serve the namespace the agent itself is in as a host (a container, say), for many plays, one after another.
 
-        `ends` are its interfaces: `{"eth0": {"mac", "addresses": […], "neighbours": {address: mac}}}`. The settings have to be as wished
-        already: in a container they are read-only.
+        `ends` are its interfaces: `{"eth0": {"mac", "addresses": […], "neighbours": {address: mac}}}`.
         """
-        for key, value in sysctls.items():
-            with contextlib.suppress(FileNotFoundError):
-                if (found := _read_sysctl(key).split()) != str(value).split():
-                    raise Refused(f"{key} is {' '.join(found)}, not {value}")
         state = self._adopt(host, os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC), {}, capture)
         for link in state.ip.get_links():
             name = link.get_attr("IFLA_IFNAME")
@@ -279,14 +280,20 @@ class Agent:
             if "-A " in _run([f"{tool}-save", "-t", "nat"]):
                 _run([tool, "-t", "nat", "-F"])
                 _run([tool, "-t", "nat", "-X"])
+        for family in (socket.AF_INET, socket.AF_INET6):  # an engine may have put a way out there, even where it leads nowhere
+            state.ip.flush_routes(table=254, family=family)
         state.own = OwnState(ends, routes, filtered=True)
         self._settle(state)
         state.own.clean = _kernel_state()
         return state.interfaces
 
-    def do_begin(self) -> dict[str, list[str]]:
+    def do_begin(self, settings: dict[str, Any]) -> dict[str, list[str]]:
         """Begin a play in adopted namespaces: nothing that was before is seen in it. Tells what is not as it was."""
         for host in self.hosts.values():
+            for name, value in settings.items():
+                with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6, or older than the setting
+                    if _read_sysctl(name).split() != str(value).split():
+                        self.do_sysctl(host.name, name, value)
             if host.packet is not None:
                 self._packets(host)
             host.before = self._counters(host)
@@ -313,6 +320,9 @@ class Agent:
             with open(path, "w", encoding="utf-8") as f:
                 f.write(text)
         host.own.files.clear()
+        for name, value in host.own.settings.items():
+            _write_sysctl(name, value)
+        host.own.settings.clear()
         if host.own.filtered:
             for tool in ("iptables", "ip6tables"):
                 if "-A " in (saved := _run([f"{tool}-save"])) or "faultlab" in saved:
@@ -461,7 +471,8 @@ class Agent:
 
         def start() -> subprocess.Popen[bytes]:
             for capability in without or ():
-                _check(libc.prctl(PR_CAPBSET_DROP, CAPABILITIES[capability], 0, 0, 0), f"drop {capability}")
+                if libc.prctl(PR_CAPBSET_READ, CAPABILITIES[capability], 0, 0, 0):  # a container may not have it in the first place
+                    _check(libc.prctl(PR_CAPBSET_DROP, CAPABILITIES[capability], 0, 0, 0), f"drop {capability}")
             with self._inside(self.hosts[host].netns):
                 return subprocess.Popen(
                     argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -658,7 +669,8 @@ class Agent:
             left = end - time.monotonic()
             if seen in states or left <= 0:
                 return {"seen": seen, "reached": seen in states}
-            self._collect_taps(min(left, TICK))
+            # The longer it has taken, the rarer: a minute of TIME_WAIT is not looked at thirty thousand times.
+            self._collect_taps(min(left, max(TICK, (seconds - left) / 100)))
 
     def _collect_taps(self, timeout: float) -> None:
         """Wait for a packet or a tick, without looking at the channel: the request at hand is not done yet."""
@@ -725,6 +737,8 @@ class Agent:
         with self._inside(self.hosts[host].netns):
             old = _read_sysctl(name)
             if value is not None:
+                if (own := self.hosts[host].own) is not None:
+                    own.settings.setdefault(name, old)
                 _write_sysctl(name, value)
         return old
 
@@ -883,7 +897,7 @@ def _index(host: HostState, interface: str) -> int:
 
 def _sysctl_path(name: str) -> str:
     """`net.ipv6.conf.eth0.accept_dad` -> its file; a dot inside an interface's name is not supported."""
-    return "/proc/sys/" + name.replace(".", "/")
+    return (OWN_SETTINGS if name.startswith("net.") and os.path.isdir(OWN_SETTINGS + "net") else "/proc/sys/") + name.replace(".", "/")
 
 
 def _read_sysctl(name: str) -> str:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 import faultlab
 from faultlab import catalogue, explain, identity, kernels, ladder
-from faultlab.backends import BACKENDS
+from faultlab.backends import BACKENDS, docker
 from faultlab.catalogue import Entry
 from faultlab.errors import LabError, RecordError, RuntimeUnavailable, Unavailable
 from faultlab.play import Play, Player, backend_named
@@ -132,7 +132,7 @@ def run(ids: tuple[str, ...], everything: bool, runtimes: tuple[str, ...], backe
     where = chosen(backends, [b.name for b in BACKENDS], "backend") or (
         [b.name for b in BACKENDS if b.virtual] if virtual_time else ["netns"]
     )
-    plays = [(entries[i], r, b, v) for i in wanted for b in where for r in playing(entries[i].scenario.kind, runtimes)
+    plays = [(entries[i], r, b, v) for i in wanted for b in where for r in playing(entries[i].scenario.kind, runtimes, entries[i].scenario.only)
              for v in (None, *entries[i].scenario.variants)]  # fmt: skip
     if variant is not None:
         known = {v or "plain" for *_, v in plays}
@@ -240,8 +240,8 @@ def show_ladder(play: Mapping[str, Any], observed: str) -> None:
 @click.option("--csv", "csv_", type=click.Path(dir_okay=False, path_type=Path), help="write CSV, a line an operation")
 @click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="write the matrix as a Markdown table")
 @click.option("--badge", type=click.Path(dir_okay=False, path_type=Path), help="write a badge (SVG)")
-def report(files: tuple[Path, ...], output: Path | None, diff: tuple[str, str] | None, junit: Path | None, ctrf: Path | None, csv_: Path | None,
-           markdown: Path | None, badge: Path | None) -> None:  # fmt: skip
+def report(files: tuple[Path, ...], output: Path | None, diff: tuple[str, str] | None, junit: Path | None, ctrf: Path | None,
+           csv_: Path | None, markdown: Path | None, badge: Path | None) -> None:  # fmt: skip
     """One self-contained page from any number of records, and other formats of the same.
 
     \b
@@ -314,8 +314,7 @@ def ladder_(file: Path, id_: str, runtime: str | None, variant: str | None, form
         return
     rows = ladder.layout(ladder.rungs(play, observed))
     try:
-        made = {"mermaid": lambda: ladder.mermaid(rows).encode(), "svg": lambda: picture(rows, title).encode(), "pcapng": lambda: pcapng(play, title)}
-        data = made["mermaid" if form == "terminal" else form]()
+        data = pcapng(play, title) if form == "pcapng" else (picture(rows, title) if form == "svg" else ladder.mermaid(rows)).encode()
     except ValueError as e:
         raise RecordError(f"{file}: {e}") from e
     if output is not None:
@@ -376,7 +375,7 @@ def doctor() -> None:
 @click.option("--drivers", is_flag=True, help="also remove the built drivers; they are built again when needed")
 def clean(drivers: bool) -> None:
     """Remove what a crashed run of this user left behind, and say what it was."""
-    removed = identity.end_orphans() + identity.remove_half_built(cache_folder() / "drivers")
+    removed = docker.clean() + identity.end_orphans() + identity.remove_half_built(cache_folder() / "drivers")
     removed += identity.remove_half_built(kernels.folder()) + identity.remove_folders()
     if drivers and (cache_folder() / "drivers").is_dir():
         import shutil

@@ -63,6 +63,9 @@ def data(entry: Entry) -> dict[str, Any]:
         "settings": dict(s.settings),
         "shortened": dict(s.shortened),
         "deviations": [{"runtime": d.runtime, "step": d.step, "sees": d.sees, "note": d.note} for d in s.deviations],
+        "only": list(s.only),
+        "claim": s.claim,
+        "judged": s.judged,
         "same_words": dict(s.same_words),
         "production": s.production,
         "diagnose": s.diagnose,
@@ -88,7 +91,9 @@ def page(word: str, entries: Mapping[str, Entry]) -> str | None:
 def scenario_page(entry: Entry, entries: Mapping[str, Entry]) -> str:
     """What happens, why, what each runtime says, how to tell it from its neighbours, where it comes from and what cures it."""
     s = entry.scenario
-    lines = [f"# {entry.id}: {s.title}", "", entry.doc, "", f"Specified in <{s.spec}>.", ""]
+    lines = [f"# {entry.id}: {s.title}", ""]
+    lines += [f"**It is said:** {s.claim}", "", f"**Judged:** {s.judged}.", ""] if s.claim else []
+    lines += [entry.doc, "", f"Specified in <{s.spec}>.", ""]
     lines += ["## What a program sees", ""]
     lines += [f"{n}. `{e.op}` → **{e.result}**{_times(e)}" for n, e in enumerate(s.expected, start=1)]
     if s.shortened:
@@ -96,7 +101,7 @@ def scenario_page(entry: Entry, entries: Mapping[str, Entry]) -> str:
     failing = [(n, e) for n, e in enumerate(s.expected, start=1) if e.result not in NO_ERROR]
     if failing:
         lines += ["", "## In whose words", "", "| runtime | step | it says |", "| --- | --- | --- |"]
-        for runtime in (r for r in all_runtimes().values() if r.kind == s.kind):
+        for runtime in (r for r in all_runtimes().values() if r.kind == s.kind and (not s.only or r.name in s.only)):
             for n, e in failing:
                 lines.append(f"| {runtime.name} | {n} {e.op} | {_said(runtime.name, e)} |")
     if s.deviations:
@@ -179,5 +184,6 @@ def _said(name: str, e: Expected) -> str:
     wording = runtime.wording(e, saw, {})
     if wording.outcome != "error":
         return wording.outcome
-    words = f"`{wording.message}`" if wording.message else "(no words)"
+    message = e.message or wording.message
+    words = f"`{message}`".replace("\n", " ") if message else "(no words)"
     return f"{words} *{wording.type}*"

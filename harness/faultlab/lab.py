@@ -56,8 +56,7 @@ class Pending:
 
     def waiting(self) -> None:
         """Wait until the program is in the middle of it and sleeps: no thread of it has anything else to do."""
-        side = self._handle.side
-        side.driver.program.asleep(side.lab.patience(10.0))
+        self._handle.side.idle()
 
     def blocked(self, seconds: float) -> Observation:
         """Let that much time pass and note that it is still blocked then; raises WaitTimedOut when it ended instead."""
@@ -267,6 +266,17 @@ class Side:
         facts = {"name": name, "when": "", "resolver": show((self.peer.host.address(4), 53))}
         return self.perform("resolve", facts, name=name, family=family)
 
+    def compiles(self, source: str) -> Observation:
+        """Have its language's compiler look at a source file, where the lab itself runs: no program does this, and no host."""
+        began = self.lab.bed.wait(0.0)
+        assert self.observed and self.lab.compiler is not None, "only the observed program's language is asked for its compiler"
+        said = self.lab.compiler(source)
+        elapsed = self.lab.bed.wait(0.0) - began
+        answer = ("ok", None, ()) if said is None else ("error", "compiler", ("compiler",))
+        seen = Observation(op="compile", outcome=answer[0], type=answer[1], chain=answer[2], message=said, elapsed=elapsed, t=began)
+        self.observations.append(seen)
+        return seen
+
     def handle(self, number: int, *, restart: bool = False) -> Observation:
         """Have the program handle a signal by doing nothing; `restart` asks for SA_RESTART."""
         return self.perform("handle", {"when": ""}, signal=number, restart=restart or None)
@@ -274,6 +284,10 @@ class Side:
     def signal(self, number: int) -> None:
         """Send the program a signal."""
         self.driver.program.signal(number)
+
+    def idle(self) -> None:
+        """Wait until the program has nothing to do: what it reads in the background has been read."""
+        self.driver.program.asleep(self.lab.patience(10.0))
 
     def place(self) -> str:
         """A path for a Unix socket, where nothing is yet."""
@@ -385,8 +399,9 @@ class Lab:
         drivers: Mapping[str, DriverSession],
         variant: str | None,
         gap: Callable[[frozenset[str], Observation], None],
+        compiler: Callable[[str], str | None] | None = None,
     ) -> None:
-        self.bed, self.scenario, self.variant, self.gap = bed, scenario, variant, gap
+        self.bed, self.scenario, self.variant, self.gap, self.compiler = bed, scenario, variant, gap, compiler
         self.family = bed.family
         sides = {name: Side(self, bed.host(name), drivers[name], scenario.observe == name) for name in ("client", "server")}
         self.client, self.server = sides["client"], sides["server"]

@@ -145,6 +145,8 @@ class Player:
         try:
             if runtime.kind != entry.scenario.kind:
                 raise Unsupported(f"{entry.id} is about {entry.scenario.kind} clients, and {runtime.name} is a {runtime.kind} one")
+            if entry.scenario.only and runtime.name not in entry.scenario.only:
+                raise Unsupported(f"{entry.id} is about {' and '.join(entry.scenario.only)} only")
             self.check(backend)
             if not backend.foreign:
                 self.driver(runtime)
@@ -193,7 +195,7 @@ class Player:
                     said = f"the {runtime.name} driver says {seen.op} is unsupported ({seen.message})"
                     raise LabError(f"{said}, but its runtime.toml names none of {', '.join(sorted(asked))}")
 
-            lab = Lab(bed, scenario, drivers, variant, gap)
+            lab = Lab(bed, scenario, drivers, variant, gap, runtime.compile)
             broken_off: Exception | None = None
             try:
                 entry.story(lab)

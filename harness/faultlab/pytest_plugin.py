@@ -78,7 +78,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         entry = catalogue.entry(metafunc.module, Path(metafunc.module.__file__ or ""))
     except ScenarioError as e:
         raise pytest.UsageError(str(e)) from e
-    runtimes = playing(entry.scenario.kind, config.getoption("runtime"))
+    runtimes = playing(entry.scenario.kind, config.getoption("runtime"), entry.scenario.only)
     backends = config.getoption("backend") or ["netns"]
     plays = []
     for number in range(config.getoption("repeat")):

@@ -1,7 +1,7 @@
 """Records: a header, what each scenario says of itself, one line a play, a footer. JSON lines, checked against `record.schema.json`.
 
-A scenario's own words (title, docstring, what to expect, how to tell it from its neighbours) stand in the record before its first play, so that
-whatever is made from a record needs nothing else.
+A scenario's own words (title, docstring, what to expect, how to tell it from its neighbours) stand in the record before its first play,
+so that whatever is made from a record needs nothing else.
 """
 
 from __future__ import annotations

@@ -69,6 +69,8 @@ class Expected:
     data: str | None = None
     status: int | None = None
     since: int | None = None
+    message: str | None = None
+    """The words themselves, where no rule can know them: those of a compiler about one line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +130,8 @@ class Scenario:
     """Kernel settings that the failure itself needs, on any clock."""
     kind: str = "tcp"
     """Which runtimes play it: `tcp`, or `http` for HTTP clients (`kind` in their runtime.toml)."""
+    only: Sequence[str] = ()
+    """Names of the runtimes it is about, where it is about the library of one language; empty: all of its kind."""
     observe: str = "client"
     """Which host's program is under observation; the other one is its peer."""
     without: Sequence[str] = ()
@@ -140,6 +144,10 @@ class Scenario:
     """Whether it makes sense only where the kernel's default timers can be played in full."""
     null_of: str | None = None
     """The phase whose null case this is: same story, no fault, everything succeeds."""
+    claim: str = ""
+    """What is often said, in our words; the play is the evidence for or against it."""
+    judged: str = ""
+    """`true`, `false`, or `true only on …`: what the play, and what is known of other systems, make of the claim."""
     same_words: Mapping[str, str] = field(default_factory=dict)
     """Scenarios that give the same words, and the one observation or command that tells them apart."""
     production: str = ""
@@ -260,7 +268,7 @@ def _step(want: Expected, saw: Observation, wording: Wording) -> list[str]:
     pairs: list[tuple[str, object, object]] = []
     if wording.outcome == "error":
         pairs = [("errno", wording.errno, saw.errno), ("type", wording.type, saw.type)]
-        pairs.append(("message", wording.message or None, saw.message or None))
+        pairs.append(("message", want.message or wording.message or None, saw.message or None))
         pairs.append(("cause", wording.cause, saw.cause))
         if saw.chain not in wording.chains:
             expected = " or ".join(" > ".join(chain) for chain in wording.chains)

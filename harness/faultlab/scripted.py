@@ -71,7 +71,7 @@ class ScriptedPeer:
 
     def acknowledged(self) -> None:
         """Wait until everything that was said has been acknowledged: nothing of it will be answered after the block."""
-        while self.expect("A").ack != self.snd_nxt:
+        while self.expect("A*").ack != self.snd_nxt:
             pass
 
     def _take(self, packet: Packet) -> bool:

@@ -135,6 +135,15 @@ class Server:
             raise PeerFailed("the client ended its fetch without a request")
         return conn
 
+    def first(self, client: Client) -> Connection:
+        """Answer a first request; the connection that it leaves, once the client has come to rest."""
+        asking = client.start()
+        conn = self.must(asking)
+        conn.answer("one")
+        asking.result()
+        client.settled()
+        return conn
+
     def close(self, conn: Connection) -> None:
         """Close a connection in the usual way."""
         self._idle.remove(conn)

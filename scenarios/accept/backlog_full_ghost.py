@@ -21,7 +21,6 @@ SCENARIO = Scenario(
         Expected("send", bytes=5),
         Expected("recv", "ECONNRESET", within=(2.8, 7.5), by_default=(63, 130)),
     ],
-    variants=["ipv6"],
     wire=["> S", "< SA", "> PA/4", "> PA/5", "< SA", "> PA/5", "< R"],
     counters={"server TcpExtListenOverflows": (2, 40), "client TcpEstabResets": 1},
     same_words={

@@ -13,7 +13,6 @@ SCENARIO = Scenario(
     spec="https://man7.org/linux/man-pages/man2/listen.2.html#DESCRIPTION",
     shortened={"net.ipv4.tcp_syn_retries": 1},
     expected=[Expected("connect"), Expected("connect"), Expected("connect", "ETIMEDOUT", within=(2.9, 4.0), by_default=(126, 145))],
-    variants=["ipv6"],
     wire=["> S", "< SA", "> A", "> S", "< SA", "> A", "> S", "> S"],
     never=["< R*", "> R*"],
     counters={"server TcpExtListenOverflows": (2, 12), "server TcpExtListenDrops": (2, 12), "client TcpAttemptFails": 1},

@@ -15,7 +15,7 @@ SCENARIO = Scenario(
     shortened={"net.ipv4.tcp_syn_retries": 1},
     expected=[Expected("connect", "ETIMEDOUT", within=(2.9, 4.0), by_default=(60, 145))],
     expected_in={"cookies": [Expected("connect", within=(0, 0.9), by_default=(0, 0.9)), Expected("recv", data="hello")]},
-    variants=["ipv6", "cookies"],
+    variants=["cookies"],
     wire=["> S", "> S"],
     wire_in={"cookies": ["> S", "< SA", "> A", "< PA"]},
     never=["< SA", "< R*"],

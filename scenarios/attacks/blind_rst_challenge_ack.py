@@ -1,8 +1,9 @@
 """Somebody guesses a RST into the window, the kernel asks back, and the connection lives.
 
-Once any number within the window was enough to end a connection. Now only the exact one is believed; for others tcp_validate_incoming sends a challenge ACK (RFC 5961,
-3.2). A peer that really has no connection any more answers that with a RST of the exact number, and is believed then. What is outside of the window is
-thrown away in silence. Middleboxes that reset with a number that is nearly right are answered the same way: nothing ends, and nothing more comes.
+Once any number within the window was enough to end a connection. Now only the exact one is believed; for others tcp_validate_incoming
+sends a challenge ACK (RFC 5961, 3.2). A peer that really has no connection any more answers that with a RST of the exact number, and is
+believed then. What is outside of the window is thrown away in silence. Middleboxes that reset with a number that is nearly right are
+answered the same way: nothing ends, and nothing more comes.
 """
 
 from faultlab.lab import Lab

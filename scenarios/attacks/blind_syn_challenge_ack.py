@@ -1,8 +1,8 @@
 """A SYN arrives on an established connection; the kernel asks back, and the connection lives.
 
-A SYN there, whatever its number, is answered with a challenge ACK and dropped (tcp_validate_incoming, RFC 5961, 4.2). A peer that has rebooted and dials again from the
-same port answers that ACK with a RST of the exact number, which ends the old connection, and its next SYN is welcome. Somebody who only guesses never
-sees the ACK.
+A SYN there, whatever its number, is answered with a challenge ACK and dropped (tcp_validate_incoming, RFC 5961, 4.2). A peer that has
+rebooted and dials again from the same port answers that ACK with a RST of the exact number, which ends the old connection, and its next
+SYN is welcome. Somebody who only guesses never sees the ACK.
 """
 
 from faultlab.lab import Lab

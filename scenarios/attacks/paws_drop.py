@@ -1,8 +1,9 @@
 """A segment arrives that carries a timestamp older than the last one; it is acknowledged again and thrown away.
 
-Numbers wrap around, and a straggler from the last round may fit into the window. The timestamp tells (RFC 7323, section 5): tcp_validate_incoming drops what is older than
-what it has seen, however right its number is. Where two hosts stand behind one address, or a middlebox writes timestamps of its own, the right
-segments go the same way: the connection hangs, and no counter of errors rises but one.
+Numbers wrap around, and a straggler from the last round may fit into the window. The timestamp tells (RFC 7323, section 5):
+tcp_validate_incoming drops what is older than what it has seen, however right its number is. Where two hosts stand behind one address,
+or a middlebox writes timestamps of its own, the right segments go the same way: the connection hangs, and no counter of errors rises
+but one.
 """
 
 from faultlab.lab import Lab

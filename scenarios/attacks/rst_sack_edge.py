@@ -1,8 +1,8 @@
 """A segment is lost, later ones have arrived, and a RST follows them: it is believed although its number is not the next one.
 
-The peer that resets has sent everything, so its RST stands behind the last byte; the receiver waits for the hole. By RFC 5961 alone it would ask back, and the answer
-might be lost as the data was. Linux therefore also believes a RST right at the end of what it has acknowledged selectively (max_sack in
-tcp_validate_incoming).
+The peer that resets has sent everything, so its RST stands behind the last byte; the receiver waits for the hole. By RFC 5961 alone it
+would ask back, and the answer might be lost as the data was. Linux therefore also believes a RST right at the end of what it has
+acknowledged selectively (max_sack in tcp_validate_incoming).
 """
 
 from faultlab.lab import Lab

@@ -1,6 +1,7 @@
 """Nothing goes wrong between the program and a peer whose segments the lab writes itself.
 
-The null case of the attacks: handshake, data both ways and a FIN, each segment with the numbers that are due, and the kernel takes them for a peer's.
+The null case of the attacks: handshake, data both ways and a FIN, each segment with the numbers that are due, and the kernel takes them
+for a peer's.
 """
 
 from faultlab.lab import Lab
@@ -20,7 +21,7 @@ SCENARIO = Scenario(
 def test_scripted_peer_ok(lab: Lab) -> None:
     """Handshake, ping, pong, goodbye."""
     with lab.scripted() as peer:
-        conn, connecting = lab.client.start_connect()
+        conn, connecting = lab.client.start_connect(half_open=True)
         peer.expect("S")
         peer.send("SA")
         connecting.result()

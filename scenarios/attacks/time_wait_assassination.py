@@ -1,8 +1,8 @@
 """A RST reaches a socket in TIME_WAIT, and the waiting is over at once.
 
-TIME_WAIT lasts a minute, which nobody can change, so that stragglers find someone who knows them. A RST with the right number ends it (tcp_timewait_state_process; RFC 1337
-calls that assassination): from then on a new connection on the same ports may get the old one's data. With net.ipv4.tcp_rfc1337 the RST is ignored.
-The program has closed and sees nothing.
+TIME_WAIT lasts a minute, which nobody can change, so that stragglers find someone who knows them. A RST with the right number ends it
+(tcp_timewait_state_process; RFC 1337 calls that assassination): from then on a new connection on the same ports may get the old one's
+data. With net.ipv4.tcp_rfc1337 the RST is ignored. The program has closed and sees nothing.
 """
 
 from faultlab.faults.forged import ForgedReset

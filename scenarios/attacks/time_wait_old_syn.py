@@ -1,8 +1,8 @@
 """A SYN that might be a straggler meets TIME_WAIT: it is answered with the old connection's ACK, and only the next SYN is let in.
 
-Its number is below what the server expects, and no newer timestamp speaks for it, so tcp_timewait_state_process sends the ACK that is due. The client, in SYN_SENT, knows
-nothing of that number and answers with a RST, which ends the TIME_WAIT (net.ipv4.tcp_rfc1337 is off). Its SYN is sent again a second later, and finds a
-listener. So the connect takes a second; no error is seen at either end.
+Its number is below what the server expects, and no newer timestamp speaks for it, so tcp_timewait_state_process sends the ACK that is
+due. The client, in SYN_SENT, knows nothing of that number and answers with a RST, which ends the TIME_WAIT (net.ipv4.tcp_rfc1337 is
+off). Its SYN is sent again a second later, and finds a listener. So the connect takes a second; no error is seen at either end.
 """
 
 from faultlab.lab import Lab

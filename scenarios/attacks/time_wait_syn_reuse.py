@@ -1,7 +1,8 @@
 """A client dials again from the same port while the server is in TIME_WAIT, and is let in at once.
 
-TIME_WAIT keeps stragglers of the old connection out of a new one. A SYN with a higher number, or a newer timestamp, cannot be a straggler, so
-tcp_timewait_state_process gives the place to it (TCP_TW_SYN; RFC 6191): no RST, no error, no delay. That TIME_WAIT at a server turns clients away is a tale.
+TIME_WAIT keeps stragglers of the old connection out of a new one. A SYN with a higher number, or a newer timestamp, cannot be a
+straggler, so tcp_timewait_state_process gives the place to it (TCP_TW_SYN; RFC 6191): no RST, no error, no delay. That TIME_WAIT at a
+server turns clients away is a tale.
 """
 
 from faultlab.lab import Lab

@@ -22,7 +22,10 @@ SCENARIO = Scenario(
     never=["> R*", "< R*"],
     counters={"server TcpExtTW": 1},
     deviations=[Deviation(runtime=name, variant="by-default", step=5, sees="EADDRINUSE", note=RAW) for name in ("c", "c-musl")],
-    same_words={"bind-addr-in-use": "ss -ltn: there a listener has the port; here only ss -tan shows who has it"},
+    same_words={
+        "bind-addr-in-use": "ss -ltn: there a listener has the port; here only ss -tan shows who has it",
+        "bind-time-wait-60s": "nothing: that is the same, waited for to its end",
+    },
     production="a server written in C, or with bare sockets, that is restarted within a minute",
     diagnose="ss -tan sport = :PORT shows time-wait, and no listener",
     cure="SO_REUSEADDR before the first bind",

@@ -1,7 +1,8 @@
 """The connection was reset, nobody has noticed, and close says: ok.
 
-A socket in CLOSE has nothing to send and nothing to wait for; tcp_close frees it, and the pending ECONNRESET goes with it unread. close(2) of a TCP socket never
-reports what befell the connection, with SO_LINGER neither. So a close that succeeds proves nothing about what was sent before.
+A socket in CLOSE has nothing to send and nothing to wait for; tcp_close frees it, and the pending ECONNRESET goes with it unread.
+close(2) of a TCP socket never reports what befell the connection, with SO_LINGER neither. So a close that succeeds proves nothing about
+what was sent before.
 """
 
 from faultlab.lab import Lab

@@ -1,8 +1,8 @@
 """One thread closes the connection while another one waits in read on it, and the waiting goes on.
 
-close takes the descriptor away, but the system call in progress holds the file (fdget in __sys_recvfrom), so the socket lives: no FIN is sent, the peer notices
-nothing, and what it sends is read. Only when the read returns the socket goes. Runtimes that keep count of who uses a descriptor wake the waiting
-thread instead, and tell it that the connection was closed.
+close takes the descriptor away, but the system call in progress holds the file (fdget in __sys_recvfrom), so the socket lives: no FIN
+is sent, the peer notices nothing, and what it sends is read. Only when the read returns the socket goes. Runtimes that keep count of
+who uses a descriptor wake the waiting thread instead, and tell it that the connection was closed.
 """
 
 from faultlab.lab import Lab
@@ -34,6 +34,7 @@ def test_close_while_read_blocked(lab: Lab) -> None:
     reading = conn.start("recv")
     reading.waiting()
     conn.close()
+    reading.waiting()
     if conn.until("ESTABLISHED", "FIN_WAIT1", "FIN_WAIT2", "CLOSE") == "ESTABLISHED":
         peer.send(b"late")
     reading.result()

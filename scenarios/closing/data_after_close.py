@@ -1,8 +1,9 @@
 """The peer goes on sending after the program has closed, and the program's kernel answers for it: with a RST.
 
-close gives up both directions, but there is a word for one of them only, the FIN. What comes then can never be read by anybody; accepting it would lose it in
-silence (RFC 9293, 3.6.1). While the FIN is not acknowledged the socket itself answers (tcp_rcv_state_process, TcpExtTCPAbortOnData), here, when it is, what
-stands for it (tcp_timewait_state_process). The program sees nothing of this: it has closed.
+close gives up both directions, but there is a word for one of them only, the FIN. What comes then can never be read by anybody;
+accepting it would lose it in silence (RFC 9293, 3.6.1). While the FIN is not acknowledged the socket itself answers
+(tcp_rcv_state_process, TcpExtTCPAbortOnData), here, when it is, what stands for it (tcp_timewait_state_process). The program sees
+nothing of this: it has closed.
 """
 
 from faultlab.lab import Lab

@@ -1,8 +1,8 @@
 """The program closes the same socket twice.
 
-The first close gives the descriptor's number back (file_close_fd), so the second one finds nothing of that number: EBADF. If another thread has opened something
-meanwhile, the number is taken again, and the second close ends a connection that is somebody else's, without any error. Most languages remember
-that it was closed, and do nothing.
+The first close gives the descriptor's number back (file_close_fd), so the second one finds nothing of that number: EBADF. If another
+thread has opened something meanwhile, the number is taken again, and the second close ends a connection that is somebody else's,
+without any error. Most languages remember that it was closed, and do nothing.
 """
 
 from faultlab.lab import Lab

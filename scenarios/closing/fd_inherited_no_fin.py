@@ -1,8 +1,8 @@
 """The peer closes, and no FIN comes: a child process of it still holds the socket.
 
-fork gives the child every descriptor, and a socket ends with its last one: close in the parent only lowers a count (fput), tcp_close is not called. So the reader
-waits, for as long as a process lives that never knew of the connection. Descriptors that close on exec (SOCK_CLOEXEC) prevent that where the child
-becomes another program; nearly all languages set it, C does not.
+fork gives the child every descriptor, and a socket ends with its last one: close in the parent only lowers a count (fput), tcp_close is
+not called. So the reader waits, for as long as a process lives that never knew of the connection. Descriptors that close on exec
+(SOCK_CLOEXEC) prevent that where the child becomes another program; nearly all languages set it, C does not.
 """
 
 from faultlab.lab import Lab

@@ -1,7 +1,7 @@
 """The program says that it sends no more, and reads the rest of the answer.
 
-A FIN ends one direction only. In FIN_WAIT2 the connection can be read for as long as the peer likes (RFC 9293, 3.6); the program still has the descriptor, so no
-timer runs. This is the null case of closing: FIN both ways, in order, no RST.
+A FIN ends one direction only. In FIN_WAIT2 the connection can be read for as long as the peer likes (RFC 9293, 3.6); the program still
+has the descriptor, so no timer runs. This is the null case of closing: FIN both ways, in order, no RST.
 """
 
 from faultlab.lab import Lab

@@ -15,6 +15,7 @@ SCENARIO = Scenario(
     wire=["> S", "< SA", "> A", "> RA"],
     never=["> F*", "< R*"],
     counters={"client TcpOutRsts": 1, "server TcpEstabResets": 1},
+    same_words={"read-reset": "the side: there it is the program that is reset"},
     production="a way around TIME_WAIT; a load balancer's idle reset",
     diagnose="nstat TcpOutRsts on the side that closed; no TIME_WAIT in ss",
     cure="close in the ordinary way; pool connections if TIME_WAIT is the trouble",

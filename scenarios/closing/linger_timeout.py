@@ -1,7 +1,8 @@
 """The program closes with SO_LINGER of one second, the peer acknowledges nothing, and close says ok a second later.
 
-With a linger time close waits until all is sent and acknowledged (sk_stream_wait_close), at most so long. That it waited in vain it does not say: it returns 0 either
-way, and the kernel goes on trying without the program. A non-blocking socket waits here too. So lingering proves no delivery.
+With a linger time close waits until all is sent and acknowledged (sk_stream_wait_close), at most so long. That it waited in vain it
+does not say: it returns 0 either way, and the kernel goes on trying without the program. A non-blocking socket waits here too. So
+lingering proves no delivery.
 """
 
 from faultlab.faults.packet_filter import FilterVerdict

@@ -1,8 +1,8 @@
 """The program has closed and is done; its FIN is never acknowledged, and nobody is left to be told.
 
-After close the socket is the kernel's own, an orphan. It sends the FIN again with growing pauses, tcp_orphan_retries times, and then forgets the connection
-(tcp_write_timeout, tcp_write_err): no FIN that was answered, no TIME_WAIT, no error, for no descriptor exists that could have one. Many of them are a
-matter for the administrator.
+After close the socket is the kernel's own, an orphan. It sends the FIN again with growing pauses, tcp_orphan_retries times, and then
+forgets the connection (tcp_write_timeout, tcp_write_err): no FIN that was answered, no TIME_WAIT, no error, for no descriptor exists
+that could have one. Many of them are a matter for the administrator.
 """
 
 from faultlab.faults.packet_filter import FilterVerdict

@@ -21,7 +21,11 @@ SCENARIO = Scenario(
     wire=["> S", "< SA", "> PA/10", "< RA"],
     never=["< F*", "> R*"],
     counters={"server TcpExtTCPAbortOnClose": 1, "client TcpEstabResets": 1},
-    same_words={"read-reset": "the peer's counter: TcpExtTCPAbortOnClose rises only here"},
+    same_words={
+        "process-killed": "at the peer: dmesg or its supervisor's log tells a kill",
+        "read-reset": "the peer's counter: TcpExtTCPAbortOnClose rises only here",
+        "read-reset-after-data": "on the peer: nstat TcpExtTCPAbortOnClose does not rise there",
+    },
     production="a server that answers 413 or 401 without reading the body; a worker killed with requests in its queue",
     diagnose="nstat TcpExtTCPAbortOnClose on the server",
     cure="on the server: shut down writing, read to the end, then close",

@@ -1,7 +1,8 @@
 """The peer's process is killed, and to the other side that looks like a goodbye.
 
-The kernel closes what a process leaves behind (do_exit, exit_files, tcp_close), in the ordinary way: with a FIN, or a RST where data was left unread. So the end of
-stream says nothing about whether the peer was finished: a crash, an out-of-memory kill and a clean end look the same.
+The kernel closes what a process leaves behind (do_exit, exit_files, tcp_close), in the ordinary way: with a FIN, or a RST where data
+was left unread. So the end of stream says nothing about whether the peer was finished: a crash, an out-of-memory kill and a clean end
+look the same.
 """
 
 from faultlab.lab import Lab

@@ -14,6 +14,7 @@ SCENARIO = Scenario(
     variants=["ipv6"],
     wire=["> S", "< SA", "> A", "> FA"],
     never=["> R*"],
+    same_words={"double-close": "the operation: there it is close"},
     production="one thread closes what another one still uses; a timer's cleanup that comes too early",
     diagnose="strace -e trace=close,read,write; Go's race detector",
     cure="one owner for each connection",

@@ -16,7 +16,6 @@ SCENARIO = Scenario(
     spec="https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3",
     shortened={"net.ipv4.tcp_syn_retries": 1},
     expected=[Expected("connect", "ETIMEDOUT", within=(2.9, 4.0), by_default=(126, 145))],
-    variants=["ipv6"],
     wire=["> S", "> S"],
     never=["< *"],
     counters={"client TcpExtTCPTimeouts": (2, 8)},

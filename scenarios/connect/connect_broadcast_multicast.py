@@ -18,6 +18,7 @@ SCENARIO = Scenario(
     never=["> S", "> ARP"],
     counters={"client IpOutNoRoutes": 0, "client Ip6OutNoRoutes": 0, "client TcpActiveOpens": 0},
     same_words={
+        "udp-broadcast-eacces": "the protocol: there datagrams, and SO_BROADCAST was not set",
         "connect-no-route": "ip route get ADDRESS finds a route here, of type broadcast or multicast",
         "connect-icmp-net-unreach": "the capture: there a SYN leaves and an ICMP error answers",
     },

@@ -19,6 +19,7 @@ SCENARIO = Scenario(
     never=["< S*", "< R*"],
     counters={"client TcpExtLockDroppedIcmps": 0, "client TcpAttemptFails": 1},
     same_words={
+        "established-icmp-soft-error": "the operation: there it is a read or a write, and minutes pass",
         "connect-arp-fail": "the capture: ARP questions without an answer, no SYN; and it takes 3 s",
         "connect-route-unreachable": "ip route get ADDRESS; nothing leaves the host",
         "connect-icmp6-admin-prohibited": "the code of the ICMP error in the capture: admin-prohibited there",

@@ -26,6 +26,7 @@ SCENARIO = Scenario(
     never=["> R*", "< R*"],
     counters={"client TcpActiveOpens": 1},
     same_words={
+        "unix-backlog-eagain": "strace: there the address is a path",
         "connect-eisconn": "the sequence: there nothing was in progress",
         "read-deadline": "the socket waits there, and time passes before the error",
     },

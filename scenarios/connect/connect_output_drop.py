@@ -20,7 +20,7 @@ SCENARIO = Scenario(
     shortened={"net.ipv4.tcp_syn_retries": 1},
     expected=[Expected("connect", "ETIMEDOUT", within=(2.9, 4.0), by_default=(126, 145))],
     expected_in={"reject": [Expected("connect", "ECONNREFUSED", within=(0, 0.5), by_default=(0, 0.5))]},
-    variants=["ipv6", "reject"],
+    variants=["reject"],
     wire_in={"reject": ["< RA"]},
     never=["> S", "< S*", "< R*"],
     never_in={"reject": ["> S", "< S*"]},

@@ -21,6 +21,8 @@ SCENARIO = Scenario(
     never=["< SA"],
     counters={"client TcpAttemptFails": 1},
     same_words={
+        "unix-refused": "strace: there the address is a path",
+        "udp-connected-refused": "the operation: there it is a read or a write of datagrams",
         "dial-address-parse": "strace: there another port is dialled than the one asked for",
         "connect-refused-icmp-port": "the capture: an ICMP port unreachable comes instead of a RST",
         "connect-any-address": "the address in the words is 0.0.0.0 or ::, and the SYN is on lo",

@@ -1,8 +1,9 @@
 """A router says on a living connection that the host cannot be reached; the connection goes on, and only its last error remembers it.
 
-For what is established an ICMP error is only a hint (RFC 1122, 4.2.3.9): tcp_v4_err keeps it as sk_err_soft, and the segment is sent again. Where the time for
-that runs out, tcp_write_err takes the hint instead of ETIMEDOUT. So the words name a router's opinion, much later than it was given. Each of
-the errors also takes a backoff back (RFC 6069, tcp_ld_RTO_revert): it is sent more often than into a black hole.
+For what is established an ICMP error is only a hint (RFC 1122, 4.2.3.9): tcp_v4_err keeps it as sk_err_soft, and the segment is sent
+again. Where the time for that runs out, tcp_write_err takes the hint instead of ETIMEDOUT. So the words name a router's opinion, much
+later than it was given. Each of the errors also takes a backoff back (RFC 6069, tcp_ld_RTO_revert): it is sent more often than into a
+black hole.
 """
 
 from faultlab.faults.icmp import IcmpAnswer
@@ -27,6 +28,7 @@ SCENARIO = Scenario(
     never=["< R*", "< F*"],
     counters={"client TcpExtTCPAbortOnTimeout": 1, "client TcpExtLockDroppedIcmps": 0},
     same_words={
+        "read-hang-silent-peer": "the capture: there nothing is sent at all",
         "recverr-transient": "the time: there the read fails at once, and the connection lives",
         "connect-icmp-host-unreach": "the operation: there it is connect, and it fails at once",
     },

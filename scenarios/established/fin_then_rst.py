@@ -1,7 +1,8 @@
 """The peer says goodbye, and resets after that; nobody is told of the reset.
 
-In CLOSE_WAIT tcp_reset notes EPIPE and not ECONNRESET: the peer has sent all it wanted, so there is nothing left to lose but what one writes. And a
-read does not even look, because the FIN is behind it (SOCK_DONE): end of stream, now and ever after. Other systems say ECONNRESET here.
+In CLOSE_WAIT tcp_reset notes EPIPE and not ECONNRESET: the peer has sent all it wanted, so there is nothing left to lose but what one
+writes. And a read does not even look, because the FIN is behind it (SOCK_DONE): end of stream, now and ever after. Other systems say
+ECONNRESET here.
 """
 
 from faultlab.lab import Lab

@@ -1,8 +1,9 @@
 """The own host has no way to the peer any more, and the living connection is not told.
 
-A connect would be refused at once, with ENETUNREACH or EACCES. Here the write succeeds, and what ip_queue_xmit says to the segment is dropped: it does not even
-count as sent, so it is the persist timer that tries again (tcp_probe_timer), until it gives up. An interface that is down, a route that is gone or
-prohibited: all end in the ETIMEDOUT of a black hole far away. Only IPv6 keeps what its routing said as a soft error (inet6_csk_xmit), and tells it then.
+A connect would be refused at once, with ENETUNREACH or EACCES. Here the write succeeds, and what ip_queue_xmit says to the segment is
+dropped: it does not even count as sent, so it is the persist timer that tries again (tcp_probe_timer), until it gives up. An interface
+that is down, a route that is gone or prohibited: all end in the ETIMEDOUT of a black hole far away. Only IPv6 keeps what its routing
+said as a soft error (inet6_csk_xmit), and tells it then.
 """
 
 from faultlab.faults.link import LinkDown

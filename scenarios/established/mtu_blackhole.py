@@ -1,8 +1,8 @@
 """Small messages pass, large ones vanish: the path has a smaller MTU than the ends think, and nobody says so.
 
-A router that must not fragment should answer with ICMP fragmentation needed, and the sender would learn the path's size. Where that answer is filtered, each full
-segment is sent again as large as before, until tcp_write_timeout gives up. The handshake and the greeting are small: everything looks well until
-the first long message. tcp_mtu_probing, which would find the size by trying, is off by default.
+A router that must not fragment should answer with ICMP fragmentation needed, and the sender would learn the path's size. Where that
+answer is filtered, each full segment is sent again as large as before, until tcp_write_timeout gives up. The handshake and the greeting
+are small: everything looks well until the first long message. tcp_mtu_probing, which would find the size by trying, is off by default.
 """
 
 from faultlab.faults.packet_filter import FilterVerdict

@@ -1,8 +1,8 @@
 """The peer has lost its memory of the connection: the write succeeds, and its answer is a RST.
 
-A connection of which one end knows nothing is half open (RFC 9293, 3.5.1), and both may stay so for ever where nothing is sent. The first segment meets no
-socket, so the peer's kernel answers with a RST that carries the number the segment acknowledged: exact, and believed. Here the peer's socket is
-destroyed and the RST that would tell of it is held back, which is what a power cut does.
+A connection of which one end knows nothing is half open (RFC 9293, 3.5.1), and both may stay so for ever where nothing is sent. The
+first segment meets no socket, so the peer's kernel answers with a RST that carries the number the segment acknowledged: exact, and
+believed. Here the peer's socket is destroyed and the RST that would tell of it is held back, which is what a power cut does.
 """
 
 from faultlab.faults.packet_filter import FilterVerdict
@@ -20,6 +20,7 @@ SCENARIO = Scenario(
     never=["> R*", "< F*", "< RA"],
     counters={"client TcpEstabResets": 1, "server TcpOutRsts": 2},
     same_words={
+        "nat-timeout-rst": "tcpdump at both ends: there the peer has never sent that RST",
         "read-reset": "tcpdump: here the RST answers the own data, has no ACK, and comes from the peer's kernel",
         "write-close-wait": "tcpdump: there a FIN came first, and the second write says broken pipe",
     },

@@ -1,7 +1,7 @@
 """The error of a connection is handed out once, to whoever asks first; here that is getsockopt(SO_ERROR).
 
-An event loop that is told of an error asks the socket for it: sock_error takes sk_err and leaves none behind. The read after it says end of stream, the write
-EPIPE, and whoever logs those two knows nothing of the reset.
+An event loop that is told of an error asks the socket for it: sock_error takes sk_err and leaves none behind. The read after it says
+end of stream, the write EPIPE, and whoever logs those two knows nothing of the reset.
 """
 
 from faultlab.lab import Lab

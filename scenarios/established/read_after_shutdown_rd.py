@@ -1,8 +1,8 @@
 """The program shuts its reading side down, and the peer's data arrives nevertheless.
 
-There is no segment that says: send no more. inet_shutdown only marks the socket, so a read that finds nothing returns end of stream at once; what
-arrives is acknowledged and queued as ever, and tcp_recvmsg_locked hands out what is in the queue before it looks at the mark. The peer learns of
-nothing. Other systems throw the data away, or answer with a RST.
+There is no segment that says: send no more. inet_shutdown only marks the socket, so a read that finds nothing returns end of stream at
+once; what arrives is acknowledged and queued as ever, and tcp_recvmsg_locked hands out what is in the queue before it looks at the
+mark. The peer learns of nothing. Other systems throw the data away, or answer with a RST.
 """
 
 from faultlab.lab import Lab

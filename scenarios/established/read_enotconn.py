@@ -1,7 +1,8 @@
 """A program reads and writes on a socket that was never connected.
 
-tcp_recvmsg_locked finds the socket in CLOSE, and no FIN behind it: ENOTCONN. Writing says something else, for sk_stream_wait_connect sees a socket that is
-neither connected nor connecting: EPIPE, with SIGPIPE. That is a broken pipe which was never whole. Both come of a connect whose failure was ignored.
+tcp_recvmsg_locked finds the socket in CLOSE, and no FIN behind it: ENOTCONN. Writing says something else, for sk_stream_wait_connect
+sees a socket that is neither connected nor connecting: EPIPE, with SIGPIPE. That is a broken pipe which was never whole. Both come of a
+connect whose failure was ignored.
 """
 
 from faultlab.lab import Lab

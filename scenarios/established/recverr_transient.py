@@ -1,7 +1,8 @@
 """A program has asked for ICMP errors, gets one from a read, and its connection is alive.
 
-With IP_RECVERR tcp_v4_err notes the error on the socket at once, where it is a mere hint otherwise. It is handed out once, as every error is; but nothing has
-happened to the connection: the segment is sent again, and what comes can be read. An error of a read need not be the end.
+With IP_RECVERR tcp_v4_err notes the error on the socket at once, where it is a mere hint otherwise. It is handed out once, as every
+error is; but nothing has happened to the connection: the segment is sent again, and what comes can be read. An error of a read need not
+be the end.
 """
 
 from faultlab.faults.icmp import IcmpAnswer

@@ -1,7 +1,7 @@
 """The program has shut its writing side down, and writes.
 
-It has sent its FIN, and after that there is no sequence number left for data: tcp_sendmsg_locked sees SEND_SHUTDOWN and says EPIPE before anything is sent.
-The connection is as good as before in the other direction.
+It has sent its FIN, and after that there is no sequence number left for data: tcp_sendmsg_locked sees SEND_SHUTDOWN and says EPIPE
+before anything is sent. The connection is as good as before in the other direction.
 """
 
 from faultlab.lab import Lab

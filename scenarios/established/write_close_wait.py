@@ -24,8 +24,12 @@ SCENARIO = Scenario(
         Deviation(runtime="node", step=3, sees="EPIPE", words=ENDED, note=NOTE),
     ],
     same_words={
+        "peer-reboot-rst": "tcpdump: there no FIN came before the RST",
+        "fin-then-rst": "tcpdump: there the RST comes by itself, and no write has gone out",
+        "read-enotconn": "strace: there the connect has failed, or was never called",
         "write-after-shutdown": "ss: there the own FIN is the first one; strace shows the program's shutdown",
         "listen-wrong-type": "strace: there the descriptor is the listener's own",
+        "fin-wait2-expired": "nstat at the peer: there TcpExtTCPAbortOnData stays 0, its kernel had forgotten the connection",
     },
     production="a kept-alive connection that the server closed in the moment the next request was written",
     diagnose="ss -tan state close-wait; tcpdump: the FIN before the data, the RST after it",

@@ -20,7 +20,10 @@ SCENARIO = Scenario(
         Deviation(runtime="node", step=3, sees="ECONNRESET", note="the reset was told by an 'error' event, not by a call"),
         Deviation(runtime="node", step=4, sees="CLOSED", note="the stream stays destroyed; the kernel is never asked"),
     ],
-    same_words={"read-reset": "the operation: there a read was first, and got it"},
+    same_words={
+        "read-reset": "the operation: there a read was first, and got it",
+        "pending-error-order": "strace: there getsockopt(SO_ERROR) came first, and took the reset",
+    },
     production="a load balancer that resets pooled connections it has forgotten",
     diagnose="tcpdump: the RST is earlier than the write",
     cure="look at the read side of a pooled connection before using it; a pool's idle time shorter than the peer's",

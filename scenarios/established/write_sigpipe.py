@@ -1,8 +1,8 @@
 """A program writes on a dead connection and is dead itself: SIGPIPE.
 
-sk_stream_error sends the signal where it says EPIPE, unless the call forbids it (MSG_NOSIGNAL). By default the signal ends the process, and
-no errno is ever seen. The first write after a reset is not such a case: it takes the ECONNRESET that is pending. The second one finds no error left, and
-a socket that cannot send. Nearly all languages ignore the signal for their programs; C does not.
+sk_stream_error sends the signal where it says EPIPE, unless the call forbids it (MSG_NOSIGNAL). By default the signal ends the process,
+and no errno is ever seen. The first write after a reset is not such a case: it takes the ECONNRESET that is pending. The second one
+finds no error left, and a socket that cannot send. Nearly all languages ignore the signal for their programs; C does not.
 """
 
 from faultlab.lab import Lab

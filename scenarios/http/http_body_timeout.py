@@ -9,7 +9,7 @@ from faultlab.scenario import Deviation, Expected, Scenario
 
 SCENARIO = Scenario(
     title="Timeout in the body",
-    spec="https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9",
+    spec="https://www.rfc-editor.org/rfc/rfc9112#section-9.5",
     kind="http",
     expected=[Expected("fetch", data="one"), Expected("fetch", "DEADLINE", during="body", within=(0.29, 2.0))],
     wire=["> S", "> PA", "< PA", "> PA", "< PA"],
@@ -22,6 +22,10 @@ SCENARIO = Scenario(
             note="the request's timer ends with the answer's head; nothing ends the wait for the body",
         ),
     ],
+    same_words={
+        "http-slow-body": "the wire: bytes still come",
+        "http-truncated-length": "the wire: whose FIN is the first; there it is the server's",
+    },
     production="a stream whose source has dried up; a lost connection without keepalive",
     diagnose="ss -ti: lastrcv grows; the log says 200",
     cure="a timer that covers the body, too",
@@ -32,11 +36,7 @@ SCENARIO = Scenario(
 def test_http_body_timeout(lab: Lab) -> None:
     """Answer once, then send three bytes of a hundred and keep silent."""
     client, server = lab.http()
-    asking = client.start()
-    conn = server.must(asking)
-    conn.answer("one")
-    asking.result()
-
+    server.first(client)
     asking = client.start(deadline=0.3)
     server.must(asking).answer("abc", length=100)
     asking.blocked(2.0)

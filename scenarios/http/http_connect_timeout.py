@@ -19,6 +19,9 @@ SCENARIO = Scenario(
     variants=["connect-timer"],
     wire=["> S"],
     never=["< *"],
+    same_words={
+        "http-read-timeout": "the wire: whether the SYN was answered",
+    },
     production="a security group that drops; a host that is down",
     diagnose="ss -o state syn-sent; tcpdump: SYN after SYN",
     cure="open the port; a timer for connecting that is shorter than the one for the answer",

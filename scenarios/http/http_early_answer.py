@@ -25,6 +25,9 @@ SCENARIO = Scenario(
             note="http.client sends all of it before it reads anything; the error of the write ends the exchange",
         ),
     ],
+    same_words={
+        "http-no-answer-rst": "the wire: no answer in front of the RST",
+    },
     production="client_max_body_size; an expired login; a limit of the rate",
     diagnose="tcpdump: the 413 in front of the RST; the server's log says 413, the client's says reset",
     cure="at the server: answer, shut down writing, read to the end, then close; at the client: Expect: 100-continue",

@@ -22,6 +22,9 @@ SCENARIO = Scenario(
         Deviation(runtime="python-requests", step=1, sees="ok", words=WHOLE, note=PYTHON),
         Deviation(runtime="curl", step=1, sees="ok", words=WHOLE, note="libcurl 7 takes the end of the connection for the end of the head"),
     ],
+    same_words={
+        "http-no-answer-fin": "the wire: nothing came before the FIN",
+    },
     production="a server that is killed in the moment it answers; a proxy with a limit on the size of heads",
     diagnose="tcpdump -A: no empty line before the FIN",
     cure="treat it as if nothing had come",

@@ -9,11 +9,14 @@ from faultlab.scenario import Expected, Scenario
 
 SCENARIO = Scenario(
     title="Timeout in the answer's head",
-    spec="https://www.rfc-editor.org/rfc/rfc9110#section-15.5.9",
+    spec="https://www.rfc-editor.org/rfc/rfc9112#section-9.5",
     kind="http",
     expected=[Expected("fetch", data="one"), Expected("fetch", "DEADLINE", within=(0.29, 1.5))],
     wire=["> S", "> PA", "< PA", "> PA", "< PA"],
     never=["< R*"],
+    same_words={
+        "http-read-timeout": "the wire: nothing of an answer came",
+    },
     production="a proxy that begins before its backend answers; a peer that means harm",
     diagnose="tcpdump -A: the head without its empty line",
     cure="a timer for the whole, besides the one for each read",
@@ -24,11 +27,7 @@ SCENARIO = Scenario(
 def test_http_head_timeout(lab: Lab) -> None:
     """Answer once, then send half a head and keep silent."""
     client, server = lab.http()
-    asking = client.start()
-    conn = server.must(asking)
-    conn.answer("one")
-    asking.result()
-
+    server.first(client)
     asking = client.start(deadline=0.3)
     server.must(asking).send("HTTP/1.1 200 OK\r\nContent-Le")
     asking.result()

@@ -25,12 +25,7 @@ SCENARIO = Scenario(
 def test_http_idle_fin(lab: Lab) -> None:
     """Answer, close, let the client notice, answer again."""
     client, server = lab.http()
-    asking = client.start()
-    conn = server.must(asking)
-    conn.answer("one")
-    asking.result()
-    client.settled()
-
+    conn = server.first(client)
     server.close(conn)
     conn.far_end.until_fin()
     client.settled()

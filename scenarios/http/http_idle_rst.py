@@ -24,12 +24,7 @@ SCENARIO = Scenario(
 def test_http_idle_rst(lab: Lab) -> None:
     """Answer, reset, let the client notice, answer again."""
     client, server = lab.http()
-    asking = client.start()
-    conn = server.must(asking)
-    conn.answer("one")
-    asking.result()
-    client.settled()
-
+    conn = server.first(client)
     server.reset(conn)
     client.settled()
     asking = client.start()

@@ -15,6 +15,11 @@ SCENARIO = Scenario(
     wire=["> S", "< SA", "> PA", "< FA"],
     never=["< R*", "> R*"],
     wire_in={"java-httpclient": ["> S", "> PA", "< FA", "> S", "> PA", "< FA"]},  # it asks once more, also on a first connection
+    same_words={
+        "http-reuse-fin": "the wire: that connection had answered a request before",
+        "http-head-cut": "the wire: half a head came before the FIN",
+        "http-read-timeout": "the wire: whose FIN is the first; after a timeout it is the client's",
+    },
     production="a worker that crashed while it worked; a proxy without a backend; HTTP spoken to a port of something else",
     diagnose="tcpdump: a FIN from the server after the request, and no RST: ECONNRESET in the program's log does not prove one",
     cure="find out why the server closed; repeat what may be repeated",

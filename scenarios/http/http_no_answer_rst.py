@@ -15,6 +15,11 @@ SCENARIO = Scenario(
     wire=["> S", "< SA", "> PA", "< RA"],
     never=["< F*", "> R*"],
     wire_in={"java-httpclient": ["> S", "> PA", "< RA", "> S", "> PA", "< RA"]},  # it asks once more, also on a first connection
+    same_words={
+        "http-reuse-race": "the wire: the server's FIN is in front of the request, and the connection had been used before",
+        "http-early-answer": "the wire: an answer lies between the request and the RST",
+        "http-until-close-rst": "whether a status had come",
+    },
     production="a server that is killed with data unread; a load balancer whose backend went away; a firewall",
     diagnose="tcpdump: the RST; nstat TcpOutRsts at the server says whether it was its kernel's",
     cure="find out who sent the RST; repeat what may be repeated",

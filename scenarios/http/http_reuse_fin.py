@@ -9,10 +9,9 @@ from faultlab.lab import Lab
 from faultlab.scenario import Deviation, Expected, Scenario
 
 TWICE = ["> S", "< PA", "> PA", "< FA", "> S", "> PA", "< PA"]
-GO = "it repeats what RFC 9110 calls idempotent and has no body, once nothing of an answer has come on a used connection (shouldRetryRequest)"
-JAVA = "it repeats GET and HEAD where the connection ended before the first byte (ConnectionExpiredException)"
+GO = "it repeats what is idempotent where a used connection ended before the first byte (shouldRetryRequest, isReplayable)"
+JAVA = "it repeats GET and HEAD where any connection ended before the first byte (ConnectionExpiredException)"
 CURL = "it repeats whatever it can send again, a POST too, where a used connection ended before the first byte (Curl_retry_request)"
-
 
 SCENARIO = Scenario(
     title="FIN on a connection used again",
@@ -28,6 +27,9 @@ SCENARIO = Scenario(
         Deviation(runtime="java-httpclient", step=2, sees="ok", variant="", words={"data": "two"}, note=JAVA),
         Deviation(runtime="curl", step=2, sees="ok", words={"data": "two"}, note=CURL),
     ],
+    same_words={
+        "http-no-answer-fin": "the wire: it is the first request of that connection",
+    },
     production="the server's idle timeout ends while the request is under way; a server that stops gracefully, but not gracefully enough",
     diagnose="tcpdump: was it the first request on that connection? The log of the server says whether it came to the application",
     cure="idle timeout of the client shorter than the server's; repeat idempotent requests; keys that make a POST idempotent",
@@ -38,12 +40,7 @@ SCENARIO = Scenario(
 def test_http_reuse_fin(lab: Lab) -> None:
     """Answer, take the second request and close; answer whoever repeats it."""
     client, server = lab.http()
-    asking = client.start()
-    conn = server.must(asking)
-    conn.answer("one")
-    asking.result()
-    client.settled()
-
+    server.first(client)
     asking = client.start(method="POST" if lab.variant == "post" else "GET")
     server.close(server.must(asking))
     if again := server.request(asking):

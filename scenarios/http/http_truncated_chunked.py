@@ -14,6 +14,9 @@ SCENARIO = Scenario(
     expected=[Expected("fetch", "TRUNCATED", during="chunk")],
     wire=["> S", "> PA", "< PA", "< FA"],
     never=["< R*", "> R*"],
+    same_words={
+        "http-truncated-length": "the head: Content-Length or Transfer-Encoding",
+    },
     production="a generated page whose program died; a stream through a proxy that restarts",
     diagnose="curl -v; the missing line `0` at the end of the answer in tcpdump -A",
     cure="treat it as an error, although status and much of the body were there",

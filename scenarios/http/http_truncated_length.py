@@ -14,6 +14,10 @@ SCENARIO = Scenario(
     expected=[Expected("fetch", "TRUNCATED")],
     wire=["> S", "> PA", "< PA", "< FA"],
     never=["< R*", "> R*"],
+    same_words={
+        "http-truncated-chunked": "the head: Content-Length or Transfer-Encoding",
+        "http-body-timeout": "the wire: whose FIN is the first; after a timeout it is the client's",
+    },
     production="a proxy with a limit of time or size; a worker that was killed; a wrong Content-Length",
     diagnose="curl -v: the number of bytes that are outstanding",
     cure="treat it as an error; ask for the rest with Range where that is offered",

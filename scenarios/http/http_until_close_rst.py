@@ -23,6 +23,9 @@ SCENARIO = Scenario(
             note="undici takes a reset for the end of a body that has no length (onHttpSocketError), so half an answer looks whole",
         ),
     ],
+    same_words={
+        "http-no-answer-rst": "whether a status had come",
+    },
     production="a server that is killed with something unread; SO_LINGER of zero; a middlebox",
     diagnose="tcpdump: RST instead of FIN after the last byte",
     cure="send Content-Length or chunks, close in the ordinary way",

@@ -39,6 +39,7 @@ SCENARIO = Scenario(
         "write-unacked-timeout": "nstat: there TcpRetransSegs counts, here TcpExtTCPKeepAlive",
         "connect-blackhole-kernel-timeout": "the operation: there it is connect",
         "keepalive-user-timeout": "how many probes: there one is enough",
+        "nat-keepalive-late": "ping: here the path is dead for everything; there new connections work",
     },
     production="a cable pulled, a NAT that forgot the connection, a machine without power",
     diagnose="ss -tno: timer:(keepalive,…); nstat TcpExtTCPKeepAlive TcpExtTCPAbortOnTimeout",

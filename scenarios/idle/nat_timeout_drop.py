@@ -14,7 +14,7 @@ STRICT = FilterVerdict(at="router", chain="FORWARD", match="-p tcp -m conntrack 
 
 SCENARIO = Scenario(
     title="A firewall forgot the idle connection, and drops",
-    spec="https://www.kernel.org/doc/html/latest/networking/nf_conntrack-sysctl.html#nf-conntrack-sysfs-variables",
+    spec="https://www.kernel.org/doc/html/latest/networking/nf_conntrack-sysctl.html#proc-sys-net-netfilter-nf-conntrack-variables",
     router=True,
     settings={"net.netfilter.nf_conntrack_tcp_loose": 0},
     shortened={TIMEOUT: 1, "net.ipv4.tcp_retries2": 3},
@@ -23,7 +23,6 @@ SCENARIO = Scenario(
         Expected("send", bytes=5),
         Expected("recv", "ETIMEDOUT", within=(2.9, 7), by_default=(924, 1045)),
     ],
-    variants=["ipv6"],
     wire=["> S", "< SA", "> A", *["> PA/5"] * 4],
     never=["< PA/5", "< R*", "< F*"],
     counters={"client TcpExtTCPAbortOnTimeout": 1},

@@ -15,12 +15,11 @@ REFUSING = FilterVerdict(
 
 SCENARIO = Scenario(
     title="A device forgot the idle connection, and resets",
-    spec="https://www.kernel.org/doc/html/latest/networking/nf_conntrack-sysctl.html#nf-conntrack-sysfs-variables",
+    spec="https://www.kernel.org/doc/html/latest/networking/nf_conntrack-sysctl.html#proc-sys-net-netfilter-nf-conntrack-variables",
     router=True,
     settings={"net.netfilter.nf_conntrack_tcp_loose": 0},
     shortened={TIMEOUT: 1},
     expected=[Expected("connect"), Expected("send", bytes=5), Expected("recv", "ECONNRESET"), Expected("recv", "eof")],
-    variants=["ipv6"],
     wire=["> S", "< SA", "> A", "> PA/5", "< R"],
     never=["< RA", "< F*"],
     counters={"client TcpEstabResets": 1},

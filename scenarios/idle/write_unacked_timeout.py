@@ -27,9 +27,12 @@ SCENARIO = Scenario(
     never=["< PA", "< R*", "< F*"],
     counters={"client TcpExtTCPAbortOnTimeout": 1, "client TcpRetransSegs": (3, 17)},
     same_words={
+        "mtu-blackhole": "ping -M do -s 1472: there small packets pass",
+        "local-path-loss": "the capture at the own host: there nothing leaves it",
         "keepalive-timeout": "nstat TcpRetransSegs: there nothing was written, and only probes went out",
         "write-user-timeout": "strace -e setsockopt: there the program has set TCP_USER_TIMEOUT",
         "write-zero-window": "ss -tno: there timer:(persist,…), the peer's window was closed",
+        "nat-timeout-drop": "the time before: there the connection was idle for long, and new ones work",
     },
     production="a cable, a VPN that fell, a security group that was changed under an open connection",
     diagnose="ss -tio: backoff and retrans rise, timer:(on,…); nstat TcpExtTCPAbortOnTimeout",

@@ -21,7 +21,6 @@ SCENARIO = Scenario(
         Expected("send", "blocked", by_default=(DAY - 1, DAY + 1)),
         Expected("send", "ETIMEDOUT", by_default=(DAY + 15 * 120, DAY + 18 * 120)),
     ],
-    variants=["ipv6"],
     wire=["> S", "< SA", "> A"],
     never=["< R*", "< F*", "> F*"],
     counters={"client TcpExtTCPWinProbe": (600, 900)},

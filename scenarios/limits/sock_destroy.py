@@ -1,7 +1,8 @@
 """An administrator destroys the connection at the own host, and the program is told that it was aborted.
 
-ss -K asks the kernel to end a socket that somebody else owns (SOCK_DESTROY, tcp_abort): a RST goes to the peer, and ECONNABORTED to the program. It is the one way in which Linux
-says that of an established connection: the own host has done it. Phones do so when the network changes.
+ss -K asks the kernel to end a socket that somebody else owns (SOCK_DESTROY, tcp_abort): a RST goes to the peer, and ECONNABORTED to the
+program. It is the one way in which Linux says that of an established connection: the own host has done it. Phones do so when the
+network changes.
 """
 
 from faultlab.lab import Lab

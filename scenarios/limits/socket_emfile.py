@@ -1,7 +1,7 @@
 """The program has no descriptor left, so it cannot even begin to connect.
 
-A socket is a descriptor, and alloc_fd finds none below the limit (RLIMIT_NOFILE): EMFILE, before anything of the network is asked. The system-wide table has a limit too,
-with an errno of its own (ENFILE).
+A socket is a descriptor, and alloc_fd finds none below the limit (RLIMIT_NOFILE): EMFILE, before anything of the network is asked. The
+system-wide table has a limit too, with an errno of its own (ENFILE).
 """
 
 from faultlab.lab import Lab

@@ -1,7 +1,8 @@
 """A program sends to everybody on the network, and was not allowed to.
 
-A broadcast troubles every host, so a program has to say that it is meant: without SO_BROADCAST ip4_datagram_connect and udp_sendmsg refuse a route that is a broadcast
-one, with EACCES. It has nothing to do with the user's rights. Some runtimes set the option on every socket.
+A broadcast troubles every host, so a program has to say that it is meant: without SO_BROADCAST ip4_datagram_connect and udp_sendmsg
+refuse a route that is a broadcast one, with EACCES. It has nothing to do with the user's rights. Some runtimes set the option on every
+socket.
 """
 
 from faultlab.lab import Lab

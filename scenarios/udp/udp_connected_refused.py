@@ -1,8 +1,8 @@
 """Nobody is at the datagram's port, and it is a later call that says so.
 
-The datagram is sent, so the call succeeds. Its answer, ICMP port unreachable, comes when the call is over; because the socket is connected the kernel knows whose it is
-(__udp4_lib_err) and notes ECONNREFUSED. The next call takes it, whatever it wanted: a read gets it, or a write, which sends nothing then. After that all is
-as before.
+The datagram is sent, so the call succeeds. Its answer, ICMP port unreachable, comes when the call is over; because the socket is
+connected the kernel knows whose it is (__udp4_lib_err) and notes ECONNREFUSED. The next call takes it, whatever it wanted: a read gets
+it, or a write, which sends nothing then. After that all is as before.
 """
 
 from faultlab.lab import Lab
@@ -24,7 +24,10 @@ SCENARIO = Scenario(
     counters={"server UdpNoPorts": (3, 4)},
     counters_in={"ipv6": {"server UdpNoPorts": 0, "server Udp6NoPorts": (3, 4)}},
     deviations=[Deviation(runtime="node", step=5, sees="ok", note="Node reads in the background: the error has been an event already")],
-    same_words={"connect-refused-rst": "ss -u, or the operation: a connect of TCP; here it is a read or a write"},
+    same_words={
+        "connect-refused-rst": "ss -u, or the operation: a connect of TCP; here it is a read or a write",
+        "udp-unconnected-silent": "strace: there no connect, and IP_RECVERR",
+    },
     production="a name server, statsd or syslog that is down",
     diagnose="tcpdump icmp; nstat UdpNoPorts at the receiver",
     cure="send again; do not close the socket for it",

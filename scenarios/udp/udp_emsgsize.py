@@ -1,7 +1,8 @@
 """A datagram is larger than a datagram can be.
 
-Its length stands in 16 bits, headers included: 65,507 bytes over IPv4, 65,527 over IPv6. One more is refused before anything is sent (ip_append_data,
-ip6_append_data). A datagram is whole or not at all, so nothing of it goes out. One that is merely larger than the MTU is sent in fragments.
+Its length stands in 16 bits, headers included: 65,507 bytes over IPv4, 65,527 over IPv6. One more is refused before anything is sent
+(ip_append_data, ip6_append_data). A datagram is whole or not at all, so nothing of it goes out. One that is merely larger than the MTU
+is sent in fragments.
 """
 
 from faultlab.lab import Lab

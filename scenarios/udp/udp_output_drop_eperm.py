@@ -1,7 +1,7 @@
 """The own host's packet filter drops the datagram, and the call that sent it is told.
 
-What the filter drops on its way out nf_hook_slow answers with EPERM, and for a datagram the way out is part of the call. TCP sends again what was lost, so it drops that answer
-(see connect-output-drop): the same rule gives an error here and a silence there.
+What the filter drops on its way out nf_hook_slow answers with EPERM, and for a datagram the way out is part of the call. TCP sends
+again what was lost, so it drops that answer (see connect-output-drop): the same rule gives an error here and a silence there.
 """
 
 from faultlab.faults.packet_filter import FilterVerdict

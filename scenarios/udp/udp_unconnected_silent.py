@@ -1,7 +1,7 @@
 """Nobody is at the datagram's port, an answer says so, and the program is not told.
 
-A socket that is not connected may speak with many, and an error without an address would be of no use to it: __udp4_lib_err drops it, unless IP_RECVERR asked for it.
-So every send succeeds, and the answer is waited for in vain.
+A socket that is not connected may speak with many, and an error without an address would be of no use to it: __udp4_lib_err drops it,
+unless IP_RECVERR asked for it. So every send succeeds, and the answer is waited for in vain.
 """
 
 from faultlab.lab import Lab

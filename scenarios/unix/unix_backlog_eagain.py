@@ -1,8 +1,8 @@
 """The listener's queue is full, and a client that will not wait is turned away.
 
-A connection over a path is complete when it is in the listener's queue, so where there is no room connect has to wait for it. A non-blocking one says EAGAIN
-(unix_stream_connect), and not EINPROGRESS: nothing is in progress, and poll will not tell when there is room. It has to be tried again. A blocking connect waits
-without a word.
+A connection over a path is complete when it is in the listener's queue, so where there is no room connect has to wait for it. A
+non-blocking one says EAGAIN (unix_stream_connect), and not EINPROGRESS: nothing is in progress, and poll will not tell when there is
+room. It has to be tried again. A blocking connect waits without a word.
 """
 
 from faultlab.lab import Lab

@@ -1,6 +1,7 @@
 """Nothing goes wrong between two ends of a Unix socket.
 
-The null case of everything about them: a path in the file system leads to the listener, connect is done when the connection is in its queue, and nothing is on any wire.
+The null case of everything about them: a path in the file system leads to the listener, connect is done when the connection is in its
+queue, and nothing is on any wire.
 """
 
 from faultlab.lab import Lab

@@ -1,7 +1,7 @@
 """The path is longer than an address can hold.
 
-struct sockaddr_un has room for 108 bytes, with the NUL at the end: unix_validate_addr says EINVAL of a longer address, and many a library does not get as far. The
-path itself may be perfectly good for open.
+struct sockaddr_un has room for 108 bytes, with the NUL at the end: unix_validate_addr says EINVAL of a longer address, and many a
+library does not get as far. The path itself may be perfectly good for open.
 """
 
 from faultlab.lab import Lab

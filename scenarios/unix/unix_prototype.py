@@ -1,6 +1,7 @@
 """A socket for datagrams connects to a path where somebody listens for streams.
 
-The file says nothing about the kind; unix_find_bsd compares it with the socket that is found: EPROTOTYPE. Loggers meet it, of which some speak datagrams, some streams.
+The file says nothing about the kind; unix_find_bsd compares it with the socket that is found: EPROTOTYPE. Loggers meet it, of which
+some speak datagrams, some streams.
 """
 
 from faultlab.lab import Lab
@@ -9,7 +10,7 @@ from faultlab.scenario import Deviation, Expected, Scenario
 GRAM = {"message": "dial unixgram {remote_ip}: connect: {words}"}
 
 SCENARIO = Scenario(
-    title="The wrong kind of socket",
+    title="A path of another kind",
     spec="https://man7.org/linux/man-pages/man2/connect.2.html#ERRORS",
     expected=[Expected("listen"), Expected("connect", "EPROTOTYPE", at_once=True)],
     never=["> *", "< *"],

@@ -1,7 +1,8 @@
 """The file is there, and nobody listens behind it.
 
-bind makes the file, and nothing removes it: after a crash or a plain close it stays, a name without a socket. unix_find_bsd finds the file, no socket belongs to it any
-more: ECONNREFUSED. A directory or an ordinary file in that place says the same. Some runtimes remove the file when they close the listener.
+bind makes the file, and nothing removes it: after a crash or a plain close it stays, a name without a socket. unix_find_bsd finds the
+file, no socket belongs to it any more: ECONNREFUSED. A directory or an ordinary file in that place says the same. Some runtimes remove
+the file when they close the listener.
 """
 
 from faultlab.lab import Lab

@@ -5,7 +5,9 @@ closed it or was killed, the agent ends, and with it the container, which the en
 their own: a reaper, a process that does nothing but wait for the lab's end, removes what carries the session's label.
 
 A container may not make namespaces, so between plays the network state of each is put back and compared with what it was at first; if
-anything differs, the containers are replaced. Kernel settings are read-only inside: other settings are other containers.
+anything differs, the containers are replaced. Kernel settings are read-only inside an ordinary container. So `/proc/sys/net`, which is that
+of each reader's own network namespace, is mounted a second time, writable; where an engine does not allow that, other settings are other
+containers.
 """
 
 from __future__ import annotations
@@ -31,10 +33,11 @@ from faultlab import agent as agent_module
 from faultlab import identity
 from faultlab.errors import AgentError, BackendUnavailable
 from faultlab.remote import ANSWER_WITHIN, Channel, RemoteHost, RemoteTestbed, topology
-from faultlab.testbed import Plan
+from faultlab.testbed import PINNED, Plan
 
 if TYPE_CHECKING:
     from docker import DockerClient
+    from docker.types import IPAMPool
 
 IMAGE = "FAULTLAB_DOCKER_IMAGE"
 """The environment variable that names another image than `faultlab`."""
@@ -176,9 +179,9 @@ class Containers:
         """Whether all agents can still be spoken to."""
         return not any(channel.broken for channel in self.channels.values())
 
-    def all(self, verb: str) -> list[str]:
+    def all(self, verb: str, **request: Any) -> list[str]:
         """Ask all agents for the same thing at once; returns what they complain of."""
-        asked = [(channel, channel.begin(verb)) for channel in self.channels.values()]
+        asked = [(channel, channel.begin(verb, **request)) for channel in self.channels.values()]
         try:
             answers = [channel.finish(number, verb) for channel, number in asked]
         except BaseException:
@@ -216,6 +219,7 @@ class Docker:
         self._beds: OrderedDict[object, Containers] = OrderedDict()
         self._reaper: subprocess.Popen[bytes] | None = None
         self._absent: set[str] = set()
+        self._settable = True
 
     def check(self) -> None:
         """Raise BackendUnavailable where there is no engine, no right to use it or no image, with what to do about it."""
@@ -224,8 +228,7 @@ class Docker:
     @contextmanager
     def testbed(self, plan: Plan) -> Iterator[RemoteTestbed]:
         """Containers that are as new, for one play; afterwards they are put back into that state, or away."""
-        key = (plan.router, tuple(sorted((k, str(v)) for k, v in plan.settings.items())))
-        made = self._take(key, plan)
+        made = self._take(plan)
         try:
             plan = replace(plan, number=2 * made.slot)
             hosts = {}
@@ -237,17 +240,27 @@ class Docker:
             bed.drivers = made.drivers
             yield bed
         finally:
-            if not made.whole or made.all("reset"):
+            try:
+                clean = made.whole and not made.all("reset")
+            except AgentError:
+                clean = False
+            if not clean:
                 self._beds = OrderedDict((k, other) for k, other in self._beds.items() if other is not made)
                 made.close()
 
-    def _take(self, key: object, plan: Plan) -> Containers:
+    def _key(self, plan: Plan) -> object:
+        """What testbeds have to have in common to stand for each other."""
+        return plan.router, None if self._settable else tuple(sorted((k, str(v)) for k, v in plan.settings.items()))
+
+    def _take(self, plan: Plan) -> Containers:
         """Containers that were made before and are clean, or new ones."""
         client = self._engine()
+        settings = {**PINNED, **plan.settings}
+        key = self._key(plan)
         made = self._beds.get(key)
         if made is not None:
             try:
-                if made.whole and not made.all("begin"):
+                if made.whole and not made.all("begin", settings=settings):
                     self._beds.move_to_end(key)
                     return made
             except AgentError:
@@ -257,8 +270,8 @@ class Docker:
         while len(self._beds) >= KEPT:
             self._beds.popitem(last=False)[1].close()
         made = self._make(client, plan)
-        self._beds[key] = made
-        if left := made.all("begin"):
+        self._beds[self._key(plan)] = made
+        if left := made.all("begin", settings=settings):
             raise AgentError(f"new containers are not as they were made: {'; '.join(left)}")
         return made
 
@@ -290,6 +303,7 @@ class Docker:
     def _networks(self, made: Containers, plan: Plan) -> None:
         """Make the networks of a testbed in the first slot whose addresses nobody has on this engine."""
         from docker.errors import APIError
+        from docker.types import IPAMConfig
 
         client = made.client
         for slot in range(SLOTS):
@@ -303,7 +317,7 @@ class Docker:
                         client.api.create_network(
                             f"faultlab-{identity.own()}-{slot}-{number}", driver="bridge", internal=True, enable_ipv6=True,
                             check_duplicate=False, labels={LABEL: session()},
-                            ipam={"Driver": "default", "Config": [_pool(ipv4, 6), _pool(ipv6, 6)]},
+                            ipam=IPAMConfig(pool_configs=[_pool(ipv4, 6), _pool(ipv6, 6)]),
                         )["Id"]
                     )  # fmt: skip
             except APIError as e:
@@ -329,15 +343,15 @@ class Docker:
         settings = {**wish["hosts"][name]["sysctls"], "net.ipv6.conf.all.disable_ipv6": 0}
         while True:
             sysctls = {k: str(v) for k, v in settings.items() if k not in self._absent}
+            at: Any = {network: api.create_endpoint_config(ipv4_address=ipv4, ipv6_address=ipv6)}  # its type stub is wrong
             container = api.create_container(
                 image(), ["python3", "-c", FIRST, str(len(source))], hostname=name, stdin_open=True, labels={LABEL: session()},
                 host_config=api.create_host_config(
                     auto_remove=True, network_mode=network, cap_drop=["ALL"], cap_add=["NET_ADMIN", "NET_RAW"],
                     security_opt=["no-new-privileges"], sysctls=sysctls, pids_limit=512,
+                    binds=["/proc/sys/net:/faultlab/net"] if self._settable else [],
                 ),
-                networking_config=api.create_networking_config(
-                    {network: api.create_endpoint_config(ipv4_address=ipv4, ipv6_address=ipv6)}
-                ),
+                networking_config=api.create_networking_config(at),
             )["Id"]  # fmt: skip
             channel = Attached(made.client, container, f"docker agent at the {name}")
             try:
@@ -351,6 +365,9 @@ class Docker:
                 channel.close()
                 with suppress(APIError):
                     api.remove_container(container, force=True)
+                if self._settable and any(word in str(e) for word in ("mount", "bind", "/faultlab/net")):
+                    self._settable = False
+                    continue
                 missing = {k for k in sysctls if f"/proc/sys/{k.replace('.', '/')}:" in str(e) and "no such file" in str(e)}
                 if not missing:
                     raise
@@ -404,12 +421,14 @@ def session() -> str:
     return f"{identity.own()}@{platform.node()}"
 
 
-def _pool(network: str, gateway: int) -> dict[str, str]:
+def _pool(network: str, gateway: int) -> IPAMPool:
     """Addresses of a network; the engine gives one of them to its own end of an IPv4 network, the last before the broadcast address."""
+    from docker.types import IPAMPool
+
     base, _, _ = network.partition("/")
     head, dot, last = base.rpartition(":" if ":" in base else ".")
     number = f"{int(last, 16) + gateway:x}" if ":" in base else str(int(last) + gateway)
-    return {"Subnet": network, "Gateway": f"{head}{dot}{number}"}
+    return IPAMPool(subnet=network, gateway=f"{head}{dot}{number}")
 
 
 def _adoption(wish: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -422,7 +441,7 @@ def _adoption(wish: Mapping[str, Any], name: str) -> dict[str, Any]:
             known = {address.partition("/")[0]: other["mac"] for address in other["addresses"] if ":" in address}
             ends[end["name"]] = {"mac": end["mac"], "addresses": end["addresses"], "neighbours": known}
     host = wish["hosts"][name]
-    return {"sysctls": host["sysctls"], "capture": host["capture"], "ends": ends, "routes": wish["routes"].get(name, [])}
+    return {"capture": host["capture"], "ends": ends, "routes": wish["routes"].get(name, [])}
 
 
 # ---- finding an engine, and saying why there is none ---------------------------------------------------------------
@@ -453,7 +472,7 @@ def _address() -> tuple[str | None, Any]:
     with suppress(Exception):  # an unreadable configuration is no context
         name = os.environ.get("DOCKER_CONTEXT")
         context = ContextAPI.get_context(name) if name else ContextAPI.get_current_context()
-        if context is not None and context.name != "default":
+        if context.name != "default":
             return str(context.Host), context.TLSConfig
     runtime = os.environ.get("XDG_RUNTIME_DIR", "/nonexistent")
     home = os.path.expanduser("~")

@@ -265,7 +265,11 @@ def difference(gathered: Gathered, one: int, two: int) -> tuple[list[Change], in
 
 
 def _kind(before: Sequence[Seen], after: Sequence[Seen]) -> str:
-    if {p.steps for p in before if p.played} != {p.steps for p in after if p.played} and any(p.played for p in before) and any(p.played for p in after):
+    if (
+        {p.steps for p in before if p.played} != {p.steps for p in after if p.played}
+        and any(p.played for p in before)
+        and any(p.played for p in after)
+    ):
         return "symbol"
     if {p.verdict for p in before} != {p.verdict for p in after}:
         return "verdict"

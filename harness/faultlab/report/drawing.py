@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from markupsafe import Markup, escape
@@ -11,6 +12,7 @@ from faultlab.report.text import clean
 
 ROW, PAUSE, TOP = 22, 30, 34
 TIME, CLIENT, SERVER, LANE = 62, 345, 575, 272
+MIDDLE = (CLIENT + SERVER) // 2
 LONGEST = 38
 """Characters that fit beside a line; the table below the picture has all of them."""
 
@@ -26,7 +28,8 @@ def svg(rows: Sequence[Row], label: str) -> Markup:
         ys.append(y - (PAUSE if isinstance(row, Pause) else ROW) // 2)
     height = y + 8
     out = [
-        f'<svg class="ladder" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-label="{escape(clean(label))}">',
+        f'<svg class="ladder" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img"',
+        f' aria-label="{escape(clean(label))}">',
         f'<g class="lh"><text x="{TIME}" y="16" text-anchor="end">time</text><text x="{CLIENT}" y="16" text-anchor="middle">client</text>'
         f'<text x="{SERVER}" y="16" text-anchor="middle">server</text>',
         f'<text x="{SERVER + LANE}" y="16">kernel</text>' if "kernel" in columns else "",
@@ -34,24 +37,29 @@ def svg(rows: Sequence[Row], label: str) -> Markup:
     ]
     bars = _bars(rows, ys)
     out += [f'<path class="lb" d="{bars}"/>'] if bars else []
-    times, client, server, kernel, wire, folds = [], [], [], [], [], []
+    times, folds = [], []
+    sides: dict[str, list[str]] = {"lc": [], "ls": []}
+    wire: dict[str, list[str]] = defaultdict(list)
+    arrows: dict[str, list[str]] = defaultdict(list)
     for row, at in zip(rows, ys, strict=True):
         if isinstance(row, Pause):
-            folds.append(f'<text x="{(CLIENT + SERVER) // 2}" y="{at + 4}">⋮ {escape(row.text)} ⋮</text>')
+            folds.append(f'<text x="{MIDDLE}" y="{at + 4}">⋮ {escape(row.text)} ⋮</text>')
             continue
         times.append(f'<text x="{TIME}" y="{at + 4}">{duration(row.t)}</text>')
-        tone = f' class="t-{row.tone}"' if row.tone else ""
         text = escape(clean(row.text if len(row.text) <= LONGEST else row.text[: LONGEST - 1] + "…"))
         if row.lane == "wire":
-            wire.append(_segment(row, at, text))
-        elif row.lane == "client":
-            client.append(f'<text x="{CLIENT - 10}" y="{at + 4}"{tone}>{text}</text>')
-        elif row.lane == "server":
-            server.append(f'<text x="{SERVER + 10}" y="{at + 4}"{tone}>{text}</text>')
-        else:
-            kernel.append(f'<text x="{SERVER + LANE}" y="{at + 4}"{tone}>{text}</text>')
-    out += [f'<g class="{name}">{"".join(found)}</g>' for name, found in (("lt", times), ("lc", client), ("ls", [*server, *kernel]), ("lw", wire), ("lf", folds)) if found]
-    return Markup("".join([*out, "</svg>"]))
+            wire[row.tone].append(f'<text x="{MIDDLE}" y="{at + 2}">{text}{" (forged)" if row.forged else ""}</text>')
+            if row.direction:
+                arrows[f"t-{row.tone}{' forged' if row.forged else ''}"].append(_arrow(row, at + 7))
+            continue
+        x = {"client": CLIENT - 10, "server": SERVER + 10}.get(row.lane, SERVER + LANE)
+        tone = f' class="t-{row.tone}"' if row.tone else ""
+        sides["lc" if row.lane == "client" else "ls"].append(f'<text x="{x}" y="{at + 4}"{tone}>{text}</text>')
+    out.append(f'<g class="lt">{"".join(times)}</g>')
+    out += [f'<g class="{name}">{"".join(found)}</g>' for name, found in sides.items()]
+    out += ['<g class="lw">', *(f'<g class="t-{tone}">{"".join(found)}</g>' for tone, found in wire.items())]
+    out += [*(f'<path class="{tone}" d="{"".join(found)}"/>' for tone, found in arrows.items()), "</g>"]
+    return Markup("".join([*out, f'<g class="lf">{"".join(folds)}</g>' if folds else "", "</svg>"]))
 
 
 def _lifelines(rows: Sequence[Row], ys: Sequence[int], height: int) -> str:
@@ -79,27 +87,18 @@ def _bars(rows: Sequence[Row], ys: Sequence[int]) -> str:
     return "".join(path)
 
 
-def _segment(rung: Rung, y: int, text: Markup) -> str:
-    """An arrow with its words above it; forged ones dashed and called so, a RST with a cross for a head."""
-    tone = f"w t-{rung.tone}" if rung.tone else "w"
-    middle = (CLIENT + SERVER) // 2
-    label = f'<text x="{middle}" y="{y + 2}">{text}{" (forged)" if rung.forged else ""}</text>'
-    if not rung.direction:
-        return f'<g class="{tone}">{label}</g>'
+def _arrow(rung: Rung, y: int) -> str:
+    """From one line to the other; a RST has a cross for a head."""
     one, two, back = (CLIENT + 3, SERVER - 4, -1) if rung.direction == ">" else (SERVER - 3, CLIENT + 4, 1)
-    y += 7
-    head = f"m{6 * back}-4l{-6 * back} 4 {6 * back} 4"
-    if rung.tone == "reset":
-        head += f"M{two + 12 * back} {y - 5}l{7 * back} 10m0-10l{-7 * back} 10"
-    dashed = ' class="forged"' if rung.forged else ""
-    return f'<g class="{tone}">{label}<path{dashed} d="M{one} {y}H{two}{head}"/></g>'
+    cross = f"M{two + 12 * back} {y - 5}l{7 * back} 10m0-10l{-7 * back} 10" if rung.tone == "reset" else ""
+    return f"M{one} {y}H{two}m{6 * back}-4l{-6 * back} 4 {6 * back} 4{cross}"
 
 
 # What the page says in its own style sheet, for a picture that stands alone.
 STYLE = (
     "svg{font:12px system-ui,sans-serif;fill:#1b1f24;background:#fff}.lh text{font-weight:700}.lt text{text-anchor:end;fill:#565d66}"
     ".lc text{text-anchor:end}.lw text,.lf text{text-anchor:middle}.lf text{fill:#565d66;font-style:italic}.lw text{font:11px monospace}"
-    ".lw path{fill:none;stroke:currentColor;stroke-width:1.6}.lw g{color:#565d66}.lw .forged{stroke-dasharray:6 4}.ll{stroke:#565d66;fill:none}"
+    ".lw path{fill:none;stroke:currentColor;stroke-width:1.6;color:#565d66}.lw .forged{stroke-dasharray:6 4}.ll{stroke:#565d66;fill:none}"
     ".lb{stroke:#0b57a4;stroke-width:5;opacity:.55}.lw .t-reset{color:#b3201b}.lw .t-fin{color:#8a4b00}.lw .t-data{color:#1b6e3c}"
     ".lw .t-syn{color:#0b57a4}.lw .t-icmp{color:#7a2a9c}text.t-error{fill:#b3201b;font-weight:700}text.t-eof,text.t-timeout{fill:#8a4b00}"
 )
@@ -108,4 +107,5 @@ STYLE = (
 def picture(rows: Sequence[Row], label: str) -> str:
     """The picture as a file of its own."""
     drawn = svg(rows, label)
-    return str(drawn).replace('<svg class="ladder"', '<svg xmlns="http://www.w3.org/2000/svg"', 1).replace("><g", f"><style>{STYLE}</style><g", 1) + "\n"
+    alone = str(drawn).replace('<svg class="ladder"', '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    return alone.replace("><g", f"><style>{STYLE}</style><g", 1) + "\n"

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from faultlab.report.compare import QUIET, Cell, cells, headline, view
+from faultlab.report.compare import QUIET, Cell, cells, view
 from faultlab.report.gather import Gathered, Seen
 from faultlab.report.text import clean
 
@@ -35,10 +35,19 @@ def junit(gathered: Gathered) -> str:
         plays = [p for p in gathered.plays if p.source == number]
         counts = Counter(p.verdict for p in plays)
         suite = ET.SubElement(
-            root, "testsuite", name=clean(source.name) or "record", package="faultlab", id=str(number), hostname="localhost",
-            timestamp=_moment(source.header["started"]).strftime("%Y-%m-%dT%H:%M:%S"), tests=str(len(plays)), failures=str(counts["differs"]),
-            errors=str(counts["lab-error"]), skipped=str(sum(counts[v] for v in QUIET)), time=f"{sum(p.elapsed for p in plays):.6f}",
-        )  # fmt: skip
+            root,
+            "testsuite",
+            name=clean(source.name) or "record",
+            package="faultlab",
+            id=str(number),
+            hostname="localhost",
+            timestamp=_moment(source.header["started"]).strftime("%Y-%m-%dT%H:%M:%S"),
+            tests=str(len(plays)),
+            failures=str(counts["differs"]),
+            errors=str(counts["lab-error"]),
+            skipped=str(sum(counts[v] for v in QUIET)),
+            time=f"{sum(p.elapsed for p in plays):.6f}",
+        )
         properties = ET.SubElement(suite, "properties")
         for key in ("lab", "catalogue", "system", "distribution", "kernel", "machine"):
             ET.SubElement(properties, "property", name=key, value=clean(str(source.header.get(key) or "")))
@@ -61,14 +70,31 @@ def junit(gathered: Gathered) -> str:
 
 def ctrf(gathered: Gathered) -> str:
     """Common Test Report Format, ctrf.io."""
-    status = {"match": "passed", "deviates": "passed", "differs": "failed", "lab-error": "failed", "unsupported": "skipped", "unavailable": "skipped"}
+    status = {
+        "match": "passed",
+        "deviates": "passed",
+        "differs": "failed",
+        "lab-error": "failed",
+        "unsupported": "skipped",
+        "unavailable": "skipped",
+    }
     tests = []
     for p in gathered.plays:
         test: dict[str, Any] = {
-            "name": clean(name(p)), "status": status[p.verdict], "duration": round(p.elapsed * 1000), "rawStatus": p.verdict, "suite": [clean(gathered.sources[p.source].name), p.scenario],
+            "name": clean(name(p)),
+            "status": status[p.verdict],
+            "duration": round(p.elapsed * 1000),
+            "rawStatus": p.verdict,
+            "suite": [clean(gathered.sources[p.source].name), p.scenario],
             "tags": [t for t in (clean(p.runtime), clean(p.backend), clean(p.variant)) if t],
-            "extra": {"runtime": clean(p.runtime), "version": clean(p.version), "stack": clean(p.stack), "variant": clean(p.variant) or None, "steps": [clean(s) for s in p.steps]},
-        }  # fmt: skip
+            "extra": {
+                "runtime": clean(p.runtime),
+                "version": clean(p.version),
+                "stack": clean(p.stack),
+                "variant": clean(p.variant) or None,
+                "steps": [clean(s) for s in p.steps],
+            },
+        }
         if p.verdict not in GOOD:
             test["message"] = why(p.whole()) or p.verdict
         tests.append(test)
@@ -76,35 +102,55 @@ def ctrf(gathered: Gathered) -> str:
     starts = [_moment(s.header["started"]) for s in gathered.sources]
     stops = [_moment(s.ended) if s.ended else start for s, start in zip(gathered.sources, starts, strict=True)]
     first = gathered.sources[0]
-    return json.dumps({
-        "reportFormat": "CTRF", "specVersion": "1.0.0", "generatedBy": "faultlab",
-        "results": {
-            "tool": {"name": "faultlab", "version": clean(first.header["lab"])},
-            "summary": {
-                "tests": len(tests), **{s: counts[s] for s in ("passed", "failed", "skipped", "pending", "other")},
-                "start": _milliseconds(min(starts)), "stop": max(_milliseconds(max(stops)), _milliseconds(min(starts))),
+    return (
+        json.dumps(
+            {
+                "reportFormat": "CTRF",
+                "specVersion": "1.0.0",
+                "generatedBy": "faultlab",
+                "results": {
+                    "tool": {"name": "faultlab", "version": clean(first.header["lab"])},
+                    "summary": {
+                        "tests": len(tests),
+                        **{s: counts[s] for s in ("passed", "failed", "skipped", "pending", "other")},
+                        "start": _milliseconds(min(starts)),
+                        "stop": max(_milliseconds(max(stops)), _milliseconds(min(starts))),
+                    },
+                    "tests": tests,
+                    "environment": {"osPlatform": clean(first.header["system"]), "osRelease": clean(first.header["kernel"])},
+                },
             },
-            "tests": tests,
-            "environment": {"osPlatform": clean(first.header["system"]), "osRelease": clean(first.header["kernel"])},
-        },
-    }, indent=1) + "\n"  # fmt: skip
+            indent=1,
+        )
+        + "\n"
+    )
 
 
-COLUMNS = ("record", "status", "scenario", "phase", "runtime", "version", "variant", "stack", "backend", "verdict", "step", "op", "symbol", "errno", "type", "chain", "message", "seconds")
+PLAY = ("record", "status", "scenario", "phase", "runtime", "version", "variant", "stack", "backend", "verdict")
+OPERATION = ("step", "op", "symbol", "errno", "type", "chain", "message", "seconds")
 
 
 def table(gathered: Gathered) -> str:
     """CSV: a line an operation, so that a spreadsheet can ask who says what where; a play that saw nothing has one line."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow((*PLAY, *OPERATION))
     for p in gathered.plays:
         play = p.whole()
         source = gathered.sources[p.source]
         phase = gathered.scenarios.get(p.scenario, {}).get("phase", "")
         left = (source.name, source.status, p.scenario, phase, p.runtime, p.version, p.variant, p.stack, p.backend, p.verdict)
         for number, (o, step) in enumerate(zip(play["observations"], p.steps, strict=True), start=1):
-            right = (number, o["op"], step.partition(" ")[2], o.get("errno", ""), o.get("type", ""), " > ".join(o.get("chain", ())), o.get("message", ""), o["elapsed"])
+            right = (
+                number,
+                o["op"],
+                step.partition(" ")[2],
+                o.get("errno", ""),
+                o.get("type", ""),
+                " > ".join(o.get("chain", ())),
+                o.get("message", ""),
+                o["elapsed"],
+            )
             writer.writerow([_cell(v) for v in (*left, *right)])
         if not p.steps:
             writer.writerow([_cell(v) for v in (*left, "", "", "", "", "", "", why(play), "")])
@@ -162,9 +208,11 @@ def badge(gathered: Gathered) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + right}" height="20" role="img" aria-label="faultlab: {text}">'
         f"<title>faultlab: {text}</title>"
-        f'<rect width="{left + right}" height="20" rx="3" fill="{colour}"/><path d="M3 0h{left - 3}v20H3a3 3 0 0 1-3-3V3a3 3 0 0 1 3-3z" fill="#33383f"/>'
+        f'<rect width="{left + right}" height="20" rx="3" fill="{colour}"/>'
+        f'<path d="M3 0h{left - 3}v20H3a3 3 0 0 1-3-3V3a3 3 0 0 1 3-3z" fill="#33383f"/>'
         f'<g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11" text-anchor="middle">'
-        f'<text x="{left / 2}" y="14">faultlab</text><text x="{left + right / 2}" y="14" textLength="{right - 12}">{text}</text></g></svg>\n'
+        f'<text x="{left / 2}" y="14">faultlab</text>'
+        f'<text x="{left + right / 2}" y="14" textLength="{right - 12}">{text}</text></g></svg>\n'
     )
 
 

@@ -1,7 +1,8 @@
 """Reading any number of records into one set of plays. Whatever is odd about them has a name and is said; nothing is mixed silently.
 
 Errors, which stop the report: `RecordError` for each file that cannot be read as a record (empty, a newer format, broken, two in one).
-Warnings, which the page shows: `cut-off`, `interrupted`, `no-plays`, `same-record`, `copied-plays`, `played-again`, `other-catalogue`, `no-words`.
+Warnings, which the page shows: `cut-off`, `interrupted`, `no-plays`, `same-record`, `copied-plays`, `played-again`, `other-catalogue`,
+`no-words`.
 """
 
 from __future__ import annotations
@@ -159,7 +160,8 @@ def gather(paths: Iterable[Path]) -> Gathered:
         copied = [h for h in read.hashes if lines.get(h, read.number) != read.number]
         if copied:
             others = " and ".join(sorted({sources[lines[h]].name for h in copied}))
-            oddities.append(Oddity("copied-plays", name, f"has {len(copied)} plays that are in {others} too, word for word; each is counted once"))
+            text = f"has {len(copied)} plays that are in {others} too, word for word; each is counted once"
+            oddities.append(Oddity("copied-plays", name, text))
         known = set(copied)
         plays += [p for p, h in zip(read.plays, read.hashes, strict=True) if h not in known]
         for h in read.hashes:
@@ -231,20 +233,39 @@ def _seen(play: Mapping[str, Any], raw: bytes, source: int) -> Seen:
     observations = play["observations"]
     steps = tuple(intern(f"{o['op']} {symbol}") for o, (_, symbol) in zip(observations, meanings(play), strict=True))
     return Seen(
-        source=source, scenario=intern(play["scenario"]), runtime=intern(play["runtime"]), version=intern(play.get("runtime_version") or ""),
-        backend=intern(play["backend"]), variant=intern(play.get("variant") or ""), stack=intern(play.get("stack") or ""),
-        verdict=intern(play["verdict"]), elapsed=play["elapsed"], steps=steps,
+        source=source,
+        scenario=intern(play["scenario"]),
+        runtime=intern(play["runtime"]),
+        version=intern(play.get("runtime_version") or ""),
+        backend=intern(play["backend"]),
+        variant=intern(play.get("variant") or ""),
+        stack=intern(play.get("stack") or ""),
+        verdict=intern(play["verdict"]),
+        elapsed=play["elapsed"],
+        steps=steps,
         words=tuple(intern(_words_of(o)) for o in observations),
-        seconds=tuple(o["elapsed"] for o in observations), packed=zlib.compress(raw, 1),
-    )  # fmt: skip
+        seconds=tuple(o["elapsed"] for o in observations),
+        packed=zlib.compress(raw, 1),
+    )
 
 
 def _words_of(o: Mapping[str, Any]) -> str:
     """Everything a program would see of it, without addresses."""
-    return "\n".join([o["outcome"], o.get("errno") or "", " > ".join(o.get("chain", ())) or o.get("type") or "", general(o.get("message") or ""), general(o.get("cause") or ""), str(o.get("status") or "")])
+    return "\n".join(
+        [
+            o["outcome"],
+            o.get("errno") or "",
+            " > ".join(o.get("chain", ())) or o.get("type") or "",
+            general(o.get("message") or ""),
+            general(o.get("cause") or ""),
+            str(o.get("status") or ""),
+        ]
+    )
 
 
-def _words(words: Sequence[tuple[str, str, Mapping[str, Any]]], sources: Sequence[Source], oddities: list[Oddity]) -> dict[str, Mapping[str, Any]]:
+def _words(
+    words: Sequence[tuple[str, str, Mapping[str, Any]]], sources: Sequence[Source], oddities: list[Oddity]
+) -> dict[str, Mapping[str, Any]]:
     """What the scenarios say of themselves, the newest of it, and a warning where records say different things."""
     found: dict[str, tuple[str, str, Mapping[str, Any]]] = {}
     other: dict[str, set[str]] = defaultdict(set)
@@ -256,7 +277,8 @@ def _words(words: Sequence[tuple[str, str, Mapping[str, Any]]], sources: Sequenc
     digests = Counter(s.header["catalogue"] for s in sources)
     if len(digests) > 1:
         newest = max(sources, key=lambda s: str(s.header["started"]))
-        text = f"the records were made with {len(digests)} different catalogues ({_some(sorted(digests))}); words are those of the newest, {newest.name}"
+        text = f"the records were made with {len(digests)} different catalogues ({_some(sorted(digests))})"
+        text += f"; words are those of the newest, {newest.name}"
         if other:
             text += f"; and they expect different things of {_some(sorted(other))}: verdicts there are not comparable, what was seen is"
         oddities.append(Oddity("other-catalogue", "", text))

@@ -107,5 +107,6 @@
   let closed = [];
   addEventListener("beforeprint", () => { closed = all("details:not([open])"); for (const d of closed) d.open = true; });
   addEventListener("afterprint", () => { for (const d of closed) d.open = false; });
+  document.documentElement.classList.add("ready");
   read();
 })();

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from faultlab.report.text import clean, slug
 
 INLINE = 2_000
 """So many cells are shown with all their details in the page itself."""
+SINGLE = 10_000
+"""So many have a matrix for each stack and each runtime; above it a browser takes seconds to lay them out."""
 SHOWN = 400
 """Characters of somebody's words that are shown before they are folded."""
 
@@ -36,7 +39,9 @@ STATES: Mapping[str, tuple[str, str, str]] = {
 }
 PHASES = ("connect", "bind", "accept", "established", "closing", "idle", "local", "resolve")
 # Counters that are constants or only say that packets passed: never what a failure shows.
-CONSTANT = ("TcpRto", "TcpMaxConn", "IpForwarding", "IpDefaultTTL", "IpExtIn", "IpExtOut", "Ip6", "Icmp6OutMLD", "Icmp6OutType", "IpIn", "IpOut")
+CONSTANT = (
+    "TcpRto", "TcpMaxConn", "IpForwarding", "IpDefaultTTL", "IpExtIn", "IpExtOut", "IpIn", "IpOut", "Ip6", "Icmp6OutMLD", "Icmp6OutType",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +109,7 @@ class Page:
         count = len(gathered.sources)
         if pairs is None:
             order = sorted(range(count), key=lambda n: str(gathered.sources[n].header["started"]))
-            pairs = list(zip(order, order[1:], strict=False))[-4:]
+            pairs = list(pairwise(order))[-4:]
         self.differences = [(a, b, *compare.difference(gathered, a, b)) for a, b in pairs]
         self.inline = len(self.cells) <= INLINE
         self.folder = ""
@@ -134,26 +139,57 @@ class Page:
         runtimes = [(r, self.versions[r]) for r in self.runtimes]
         wheres = [(self.label(*w), "") for w in self.wheres]
         several = len(self.wheres) > 1
+        single = len(self.cells) <= SINGLE
         if several:
-            yield self._table("runtimes", "runtimes, on all stacks", "Scenarios by runtime, over all stacks", "Runtimes", runtimes, lambda k: k[2], self.runtimes)
-        for number, where in enumerate(self.wheres):
+            yield self._table(
+                "runtimes",
+                "runtimes, on all stacks",
+                "Scenarios by runtime, over all stacks",
+                "Runtimes",
+                runtimes,
+                lambda k: k[2],
+                self.runtimes,
+            )
+        for number, where in enumerate(self.wheres if single or not several else ()):
             name = self.label(*where)
             id_ = "runtimes" if not several else f"runtimes-{number + 1}"
             yield self._table(
-                id_, f"runtimes, on {name}", f"Scenarios by runtime, on {name}", "Runtimes", runtimes, lambda k: k[2], self.runtimes, lambda k, w=where: (k[3], k[4]) == w
-            )  # fmt: skip
-        yield self._table("stacks", "stacks, all runtimes", "Scenarios by stack, over all runtimes", "Stacks", wheres, lambda k: (k[3], k[4]), self.wheres)
-        if several:
+                id_,
+                f"runtimes, on {name}",
+                f"Scenarios by runtime, on {name}",
+                "Runtimes",
+                runtimes,
+                lambda k: k[2],
+                self.runtimes,
+                _on(where),
+            )
+        yield self._table(
+            "stacks", "stacks, all runtimes", "Scenarios by stack, over all runtimes", "Stacks", wheres, lambda k: (k[3], k[4]), self.wheres
+        )
+        if several and single:
             for runtime in self.runtimes:
                 yield self._table(
-                    f"stacks-{slug(runtime)}", f"stacks, as {runtime} sees them", f"Scenarios by stack, as {runtime} sees them", "Stacks",
-                    wheres, lambda k: (k[3], k[4]), self.wheres, lambda k, r=runtime: k[2] == r,
-                )  # fmt: skip
+                    f"stacks-{slug(runtime)}",
+                    f"stacks, as {runtime} sees them",
+                    f"Scenarios by stack, as {runtime} sees them",
+                    "Stacks",
+                    wheres,
+                    lambda k: (k[3], k[4]),
+                    self.wheres,
+                    _by(runtime),
+                )
 
     def _table(
-        self, id_: str, label: str, caption: str, group: str, columns: Sequence[tuple[str, str]], column: Callable[[Key], Any], order: Sequence[Any],
+        self,
+        id_: str,
+        label: str,
+        caption: str,
+        group: str,
+        columns: Sequence[tuple[str, str]],
+        column: Callable[[Key], Any],
+        order: Sequence[Any],
         wanted: Callable[[Key], bool] = lambda _: True,
-    ) -> Table:  # fmt: skip
+    ) -> Table:
         phases: dict[str, list[Row]] = defaultdict(list)
         for scenario in self.scenarios:
             by_variant: dict[str, dict[Any, list[Cell]]] = defaultdict(lambda: defaultdict(list))
@@ -218,17 +254,32 @@ class Page:
         about = self.about(seen.scenario)
         rows = ladder.layout(ladder.rungs(play, str(about.get("observe", "client"))))
         return {
-            "anchor": self.anchors[cell.key], "cell": cell, "seen": seen, "play": play, "rows": rows,
+            "anchor": self.anchors[cell.key],
+            "cell": cell,
+            "seen": seen,
+            "play": play,
+            "rows": rows,
             "picture": svg(rows, f"Ladder of {seen.scenario} as {seen.runtime} saw it; the table after it says the same") if rows else "",
-            "counters": _counters(play, about), "command": command(seen), "source": self.gathered.sources[seen.source],
-            "place": ", ".join(filter(None, [cell.key[1] or "plain", self.label(*seen.where)])), "headline": compare.headline(seen),
-        }  # fmt: skip
+            "counters": _counters(play, about),
+            "command": command(seen),
+            "source": self.gathered.sources[seen.source],
+            "place": ", ".join(filter(None, [cell.key[1] or "plain", self.label(*seen.where)])),
+            "headline": compare.headline(seen),
+        }
 
     def search(self, scenario: str) -> str:
         """What a filter finds a scenario by."""
         about = self.about(scenario)
         symbols = {s.partition(" ")[2] for c in self._by_scenario[scenario] for s in c.first.steps}
         return " ".join([scenario, self.phase(scenario), str(about.get("title", "")), *sorted(symbols)]).lower()
+
+
+def _on(where: tuple[str, str]) -> Callable[[Key], bool]:
+    return lambda key: key[3:] == where
+
+
+def _by(runtime: str) -> Callable[[Key], bool]:
+    return lambda key: key[2] == runtime
 
 
 def _phase_order(phase: str) -> tuple[int, str]:
@@ -282,8 +333,21 @@ def _environment() -> Any:
     environment = Environment(
         loader=FunctionLoader(read), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, finalize=_shown
     )
-    environment.filters |= {"duration": ladder.duration, "paragraphs": _paragraphs, "link": _link, "folded": _folded, "codes": _codes, "flat": _flat, "slug": slug}
-    environment.globals |= {"STATES": STATES, "KINDS": compare.KINDS, "css": lambda: Markup(read("page.css")), "js": lambda: Markup(read("page.js"))}
+    environment.filters |= {
+        "duration": ladder.duration,
+        "paragraphs": _paragraphs,
+        "link": _link,
+        "folded": _folded,
+        "codes": _codes,
+        "flat": _flat,
+        "slug": slug,
+    }
+    environment.globals |= {
+        "STATES": STATES,
+        "KINDS": compare.KINDS,
+        "css": lambda: Markup(read("page.css")),
+        "js": lambda: Markup(read("page.js")),
+    }
     return environment
 
 

@@ -6,8 +6,13 @@ import re
 
 # Controls, bidi overrides, invisible separators, surrogates and non-characters: what a terminal, an XML parser or a reader's eye
 # would trip over. Tab and newline are left.
-UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufdd0-\ufdef\ufff9-\uffff\ud800-\udfff]")
-ADDRESS = re.compile(r"(?:\[[0-9a-fA-F:.%a-z]{2,60}\]|(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])|(?<![\w:])[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7})(?::\d{1,5})?")
+UNSEEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufdd0-\ufdef\ufff9-\uffff\ud800-\udfff]"
+)
+ADDRESS = re.compile(
+    r"(?:\[[0-9a-fA-F:.%a-z]{2,60}\]|(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])"
+    r"|(?<![\w:])[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7})(?::\d{1,5})?"
+)
 
 
 def clean(text: str) -> str:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from faultlab import errnos, identity
-from faultlab.errors import LabError, RuntimeUnavailable
+from faultlab.errors import LabError, RuntimeUnavailable, Unsupported
 from faultlab.scenario import Deviation, Expected, Observation, Wording
 
 HERE = Path(__file__).parent
@@ -175,6 +176,34 @@ class Runtime:
         lines = (done.stdout + done.stderr).strip().splitlines()
         return lines[0].strip() if lines else "unknown"
 
+    # ---- the compiler ----------------------------------------------------------------------------------------------
+
+    def compile(self, source: str) -> str | None:
+        """The compiler's words about a source file, or None where it has nothing to say. Raises Unsupported where there is no compiler."""
+        how = self.config.get("compile")
+        if how is None:
+            raise Unsupported(f"{self.name} has no compiler that looks at a line before it runs")
+        tools = self.tools()
+        cache = cache_folder() / "drivers" / f"{self.name}-compiled"  # the standard library's part, kept from one time to the next
+        with tempfile.TemporaryDirectory(prefix=f"faultlab-{identity.own()}-") as place:
+            Path(place, how["file"]).write_text(source, encoding="utf-8")
+            places = {**tools, "out": place, "cache": str(cache)}
+            env = {**os.environ, "LC_ALL": "C", **{k: str(v).format_map(places) for k, v in how.get("env", {}).items()}}
+            argv = [part.format_map(places) for part in how["command"]]
+            try:
+                done = subprocess.run(
+                    argv, cwd=place, env=env, capture_output=True, text=True, timeout=BUILD_WITHIN, check=False, stdin=subprocess.DEVNULL
+                )
+            except (OSError, subprocess.TimeoutExpired) as e:
+                raise RuntimeUnavailable(self.name, f"{argv[0]} cannot be run: {e}", "mend the toolchain") from e
+            if done.returncode == 0:
+                return None
+            said = "\n".join(line for line in (done.stdout + done.stderr).splitlines() if not line.startswith("#"))
+            where = re.match(rf"(?:\./)?{re.escape(how['file'])}:\d+:\d+: ", said)
+            if where is None:  # it did not come so far as to look at the line
+                raise RuntimeUnavailable(self.name, f"its compiler failed: {said.strip()[:300]}", "mend the toolchain; see `faultlab doctor`")
+            return said[where.end() :].strip()
+
     # ---- words -----------------------------------------------------------------------------------------------------
 
     def words(self) -> Mapping[str, str]:
@@ -247,15 +276,15 @@ def _seen_in(message: str) -> dict[str, str]:
     return {name: hit[0] if hit else name.upper() for name, hit in found.items()}
 
 
-def playing(kind: str, named: Sequence[str] | None) -> list[str]:
-    """The runtimes that play scenarios of a kind: those named of that kind, or else all that are played by default.
+def playing(kind: str, named: Sequence[str] | None, only: Sequence[str] = ()) -> list[str]:
+    """The runtimes that play scenarios of a kind: those named of that kind, or else all that are played by default (`only` those, where given).
 
     Where those named are all of another kind they are kept, so that the play says why it cannot be.
     """
     known = all_runtimes()
     if named:
         return [n for n in named if known[n].kind == kind] or list(named)
-    return [n for n, r in known.items() if r.default and r.kind == kind]
+    return [n for n, r in known.items() if r.default and r.kind == kind and (not only or n in only)]
 
 
 @cache

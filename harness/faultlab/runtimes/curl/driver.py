@@ -48,7 +48,7 @@ def fetch(request: Fields, clock: Stopwatch) -> Fields:
     handle = handles.setdefault(request["sock"], curl.curl_easy_init())
     got: list[bytes] = []
 
-    @Writer
+    @Writer  # type: ignore[untyped-decorator,unused-ignore]
     def keep(data: int, size: int, count: int, _: int) -> int:
         got.append(ctypes.string_at(data, size * count))
         return size * count

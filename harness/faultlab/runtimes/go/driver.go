@@ -9,6 +9,8 @@
 package main
 
 import (
+	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,6 +45,7 @@ type request struct {
 	Data       string         `json:"data"`
 	Size       int            `json:"size"`
 	Max        int            `json:"max"`
+	Line       bool           `json:"line"`
 	How        string         `json:"how"`
 	Seconds    *float64       `json:"seconds"`
 	Which      string         `json:"which"`
@@ -409,6 +412,16 @@ func (d *driver) recv(q *request, a *answer) error {
 	conn, err := find[net.Conn](d, q.Sock)
 	if err != nil {
 		return err
+	}
+	if q.Line {
+		return a.time(func() error {
+			scanner := bufio.NewScanner(conn)
+			if !scanner.Scan() {
+				return cmp.Or(scanner.Err(), io.EOF) // a Scanner calls the end of the stream no error
+			}
+			a.Data = scanner.Text()
+			return nil
+		})
 	}
 	var n int
 	buffer := make([]byte, q.Max)
