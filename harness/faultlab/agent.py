@@ -305,10 +305,17 @@ class Agent:
         """End a play in adopted namespaces: programs, sockets, rules, routes, neighbours, files; tells what is left all the same."""
         for name in list(self.programs):
             self._end(name)
+        left = {}
         for host in self.hosts.values():
             self._settle(host)
+            if found := self._left(host):
+                for family in (socket.AF_INET, socket.AF_INET6):
+                    host.ip.flush_routes(table=254, family=family)
+                self._settle(host)
+                found = self._left(host)
+            left[host.name] = found
         self.events.clear()
-        return {host.name: self._left(host) for host in self.hosts.values()}
+        return left
 
     def _settle(self, host: HostState) -> None:
         """Make an adopted namespace what it is to be."""

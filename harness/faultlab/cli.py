@@ -225,7 +225,8 @@ def show_ladder(play: Mapping[str, Any], observed: str) -> None:
     if words:
         out.print()
     for o in words:
-        said = (visible(o["message"]), f"   {' > '.join(o.get('chain', ()))}")
+        inner = f" ({visible(o['cause'])})" if o.get("cause") and o["cause"] not in o["message"] else ""
+        said = (visible(o["message"]) + inner, f"   {' > '.join(o.get('chain', ()))}")
         out.print(Text.assemble((f"{o['op']}: ", "bold"), said[0], (said[1], "dim")), soft_wrap=True)
     for name, found in play["evidence"].get("fault", {}).items():
         out.print(Text(f"fault {name}: {', '.join(f'{k} {v}' for k, v in found.items())}", style="dim"), soft_wrap=True)

@@ -95,7 +95,7 @@ def scenario_page(entry: Entry, entries: Mapping[str, Entry]) -> str:
     lines += [f"**It is said:** {s.claim}", "", f"**Judged:** {s.judged}.", ""] if s.claim else []
     lines += [entry.doc, "", f"Specified in <{s.spec}>.", ""]
     lines += ["## What a program sees", ""]
-    lines += [f"{n}. `{e.op}` → **{e.result}**{_times(e)}" for n, e in enumerate(s.expected, start=1)]
+    lines += [f"{n}. `{e.op}` → **{e.result}**{times(e)}" for n, e in enumerate(s.expected, start=1)]
     if s.shortened:
         lines += ["", "Timers shortened for real time: " + ", ".join(f"`{k}={v}`" for k, v in s.shortened.items()) + "."]
     failing = [(n, e) for n, e in enumerate(s.expected, start=1) if e.result not in NO_ERROR]
@@ -103,7 +103,7 @@ def scenario_page(entry: Entry, entries: Mapping[str, Entry]) -> str:
         lines += ["", "## In whose words", "", "| runtime | step | it says |", "| --- | --- | --- |"]
         for runtime in (r for r in all_runtimes().values() if r.kind == s.kind and (not s.only or r.name in s.only)):
             for n, e in failing:
-                lines.append(f"| {runtime.name} | {n} {e.op} | {_said(runtime.name, e)} |")
+                lines.append(f"| {runtime.name} | {n} {e.op} | {said(runtime.name, e)} |")
     if s.deviations:
         lines += ["", "## Who departs from that, and why", ""]
         for d in s.deviations:
@@ -166,7 +166,8 @@ def symbol_page(symbol: str, entries: Mapping[str, Entry]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _times(e: Expected) -> str:
+def times(e: Expected) -> str:
+    """The range of its seconds, in brackets; nothing where it has none."""
     parts = []
     if e.within:
         parts.append(f"after {e.within[0]:g} to {e.within[1]:g} s")
@@ -175,15 +176,17 @@ def _times(e: Expected) -> str:
     return f" ({'; '.join(parts)})" if parts else ""
 
 
-def _said(name: str, e: Expected) -> str:
+def said(name: str, e: Expected, overrides: Mapping[str, object] | None = None) -> str:
     """How a runtime puts an expected error, with placeholders for addresses."""
     runtime = all_runtimes()[name]
     if "closed" in runtime.unsupported and e.result == "CLOSED":
         return "(cannot happen: " + runtime.unsupported["closed"] + ")"
     saw = Observation(op=e.op, outcome="error", elapsed=0, facts=FACTS)
-    wording = runtime.wording(e, saw, {})
+    wording = runtime.wording(e, saw, overrides or {})
     if wording.outcome != "error":
         return wording.outcome
     message = e.message or wording.message
     words = f"`{message}`".replace("\n", " ") if message else "(no words)"
+    if wording.cause and wording.cause not in (message or ""):  # the truth stands at the end of the chain
+        words += f", innermost `{wording.cause}`"
     return f"{words} *{wording.type}*"

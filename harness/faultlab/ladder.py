@@ -93,6 +93,8 @@ def result(o: Mapping[str, Any]) -> str:
         return str(o.get("errno") or o.get("type") or "error")
     if o["outcome"] == "ok" and o.get("bytes") is not None and o["op"] in ("send", "recv"):
         return f"ok, {o['bytes']} bytes"
+    if o["outcome"] == "ok" and o.get("status"):
+        return f"ok, status {o['status']}"
     return str(o["outcome"])
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from faultlab.errors import PeerFailed
 from faultlab.lab import Handle, Pending, Side, _text, show
 from faultlab.scenario import Observation
 
@@ -101,9 +100,16 @@ class Server:
         handle = self.listener.accept()
         return Connection(self.side, handle.sock, handle.local, handle.remote)
 
-    def request(self, asking: Fetch) -> Connection | None:
-        """The connection on which the next request came, whole; None where the client ended its fetch without another one."""
+    def request(self, asking: Fetch, *, surely: bool = False) -> Connection | None:
+        """The connection on which the next request came, whole; None where the client ended its fetch without another one.
+
+        With `surely` that end is no news: the request was sent before, and is on its way.
+        """
         side, client = self.side, asking._handle.side
+
+        def ended() -> bool:
+            return not surely and client.driver.done(asking.number)
+
         for conn in self._idle:
             self._read(conn)
         self._idle.clear()
@@ -116,9 +122,7 @@ class Server:
             def news() -> int | None:
                 return next((n for n in (self._accepting, *self._reading) if n is not None and side.driver.done(n)), None)
 
-            side.lab.bed.wait_for(
-                "request", lambda: news() is not None or client.driver.done(asking.number), side.lab.patience(25.0), lambda: "none"
-            )
+            side.lab.bed.wait_for("request", lambda: news() is not None or ended(), side.lab.patience(25.0), lambda: "none")
             number = news()
             if number is None:
                 return None
@@ -130,9 +134,8 @@ class Server:
 
     def must(self, asking: Fetch) -> Connection:
         """The same where there is no story without a request."""
-        conn = self.request(asking)
-        if conn is None:
-            raise PeerFailed("the client ended its fetch without a request")
+        conn = self.request(asking, surely=True)
+        assert conn is not None
         return conn
 
     def first(self, client: Client) -> Connection:

@@ -20,6 +20,7 @@ SCENARIO = Scenario(
         "bind-both-then-listen-race": "strace: there bind succeeds and listen is refused",
         "bind-port0-exhausted": "the port asked for: there it is 0, any free one",
         "connect-fixed-local-port": "the operation: there a client binds before it connects, and ss -tan shows its own TIME_WAIT",
+        "bind-time-wait-60s": "ss -ltn: here a listener has the port",
     },
     production="a second copy of a service; the old process has not gone yet; another program has the port",
     diagnose="ss -ltnp sport = :PORT names the process that has it",

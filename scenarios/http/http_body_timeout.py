@@ -11,7 +11,7 @@ SCENARIO = Scenario(
     title="Timeout in the body",
     spec="https://www.rfc-editor.org/rfc/rfc9112#section-9.5",
     kind="http",
-    expected=[Expected("fetch", data="one"), Expected("fetch", "DEADLINE", during="body", within=(0.29, 2.0))],
+    expected=[Expected("fetch", data="one"), Expected("fetch", "DEADLINE", during="body", within=(0.49, 1.6))],
     wire=["> S", "> PA", "< PA", "> PA", "< PA"],
     never=["< R*"],
     deviations=[
@@ -37,6 +37,6 @@ def test_http_body_timeout(lab: Lab) -> None:
     """Answer once, then send three bytes of a hundred and keep silent."""
     client, server = lab.http()
     server.first(client)
-    asking = client.start(deadline=0.3)
+    asking = client.start(deadline=0.5)
     server.must(asking).answer("abc", length=100)
-    asking.blocked(2.0)
+    asking.blocked(1.5)

@@ -1,8 +1,8 @@
 """The SYN is dropped in silence, and the client's timer ends the wait for the connection.
 
 Which timer that is differs: some libraries have one for connecting, some one for everything, and whether the error says that not even a
-connection stood is the difference between a request that may be repeated and one that may not. The variant sets a timer for connecting
-only, where there is one.
+connection stood is the difference between a request that may be repeated and one that may not. Before that, for comparison, a port that
+refuses at once. The variant sets a timer for connecting only, where there is one.
 """
 
 from faultlab.faults.packet_filter import FilterVerdict
@@ -15,10 +15,13 @@ SCENARIO = Scenario(
     title="Timeout while connecting",
     spec="https://www.rfc-editor.org/rfc/rfc9293#section-3.8.3",
     kind="http",
-    expected=[Expected("fetch", "DEADLINE", during="connect", within=(0.29, 1.5))],
+    expected=[
+        Expected("fetch", "ECONNREFUSED", during="connect"),
+        Expected("fetch", "DEADLINE", during="connect", within=(0.29, 1.5)),
+    ],
     variants=["connect-timer"],
-    wire=["> S"],
-    never=["< *"],
+    wire=["> S", "< RA", "> S"],
+    never=["< SA"],
     same_words={
         "http-read-timeout": "the wire: whether the SYN was answered",
     },
@@ -30,7 +33,8 @@ SCENARIO = Scenario(
 
 
 def test_http_connect_timeout(lab: Lab) -> None:
-    """Fetch through the black hole with a timer of 0.3 s."""
+    """Fetch from a port where nobody listens, then through the black hole with a timer of 0.3 s."""
     client, _ = lab.http()
+    client.fetch(port=9001)
     with lab.fault(BLACK_HOLE):
         client.fetch(**({"connect_deadline": 0.3} if lab.variant else {"deadline": 0.3}))

@@ -26,7 +26,10 @@ SCENARIO = Scenario(
     wire=["> S", "< SA", "> A", *["> PA/5"] * 4],
     never=["< PA/5", "< R*", "< F*"],
     counters={"client TcpExtTCPAbortOnTimeout": 1},
-    same_words={"write-unacked-timeout": "the time before: here the connection was idle for long; conntrack -L at the firewall does not show it"},
+    same_words={
+        "write-unacked-timeout": "the time before: here the connection was idle for long; conntrack -L at the firewall does not show it",
+        "nat-keepalive-late": "nstat TcpExtTCPKeepAlive: there the kernel had asked",
+    },
     production="a pool of database connections behind a cloud's NAT: the first query in the morning hangs",
     diagnose="conntrack -L at the firewall; tcpdump at both sides of it",
     cure="keepalive more often than the firewall forgets; closing idle connections before it does",

@@ -24,7 +24,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -143,9 +143,10 @@ class Attached(Channel):
             end = time.monotonic() + 10
             while select.select([self._out], [], [], max(0.0, end - time.monotonic()))[0] and self._more():
                 pass
-        self._stream.close()
-        with suppress(OSError):
-            self._socket.close()
+        for part in (getattr(self._stream, "_response", None), self._stream, self._socket):  # each of them holds it open
+            if part is not None:
+                with suppress(OSError):
+                    part.close()
         _removed(self.client, self.container, APIError)
 
 
@@ -382,7 +383,11 @@ class Docker:
         """The engine, found usable once a session; with it begins the reaper's watch."""
         if self._client is None:
             client = connect()
-            _usable(client)
+            try:
+                _usable(client)
+            except BackendUnavailable:
+                client.close()
+                raise
             self._reaper = subprocess.Popen(
                 [sys.executable, "-c", REAPER, session()], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 start_new_session=True, env={**os.environ, identity.VARIABLE: "reaper"},
@@ -544,8 +549,9 @@ def reap(owner: str) -> None:
 
 def clean() -> list[str]:
     """Remove what sessions of this machine left that are over; returns what it was."""
-    with suppress(BackendUnavailable):
+    with ExitStack() as stack, suppress(BackendUnavailable):
         client = connect()
+        stack.callback(client.close)
         owners = {labels[LABEL] for _, labels in _labelled(client)}
         gone = [o for o in owners if o.endswith(f"@{platform.node()}") and not _alive(o.partition("@")[0])]
         return [what for owner in gone for what in remove(client, owner)]

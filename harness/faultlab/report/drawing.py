@@ -28,7 +28,7 @@ def svg(rows: Sequence[Row], label: str) -> Markup:
         ys.append(y - (PAUSE if isinstance(row, Pause) else ROW) // 2)
     height = y + 8
     out = [
-        f'<svg class="ladder" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img"',
+        f'<svg class="ladder" viewBox="0 0 {width} {height}" role="img"',
         f' aria-label="{escape(clean(label))}">',
         f'<g class="lh"><text x="{TIME}" y="16" text-anchor="end">time</text><text x="{CLIENT}" y="16" text-anchor="middle">client</text>'
         f'<text x="{SERVER}" y="16" text-anchor="middle">server</text>',
@@ -38,28 +38,34 @@ def svg(rows: Sequence[Row], label: str) -> Markup:
     bars = _bars(rows, ys)
     out += [f'<path class="lb" d="{bars}"/>'] if bars else []
     times, folds = [], []
-    sides: dict[str, list[str]] = {"lc": [], "ls": []}
+    sides: dict[str, list[str]] = defaultdict(list)
     wire: dict[str, list[str]] = defaultdict(list)
     arrows: dict[str, list[str]] = defaultdict(list)
     for row, at in zip(rows, ys, strict=True):
         if isinstance(row, Pause):
-            folds.append(f'<text x="{MIDDLE}" y="{at + 4}">⋮ {escape(row.text)} ⋮</text>')
+            folds.append(f'<text y="{at + 4}">⋮ {escape(row.text)} ⋮</text>')
             continue
-        times.append(f'<text x="{TIME}" y="{at + 4}">{duration(row.t)}</text>')
+        times.append(f'<text y="{at + 4}">{duration(row.t)}</text>')
         text = escape(clean(row.text if len(row.text) <= LONGEST else row.text[: LONGEST - 1] + "…"))
         if row.lane == "wire":
-            wire[row.tone].append(f'<text x="{MIDDLE}" y="{at + 2}">{text}{" (forged)" if row.forged else ""}</text>')
+            wire[row.tone].append(f'<text y="{at + 2}">{text}{" (forged)" if row.forged else ""}</text>')
             if row.direction:
                 arrows[f"t-{row.tone}{' forged' if row.forged else ''}"].append(_arrow(row, at + 7))
+                arrows[f"t-{row.tone}"].append(_cross(row, at + 7))
             continue
-        x = {"client": CLIENT - 10, "server": SERVER + 10}.get(row.lane, SERVER + LANE)
         tone = f' class="t-{row.tone}"' if row.tone else ""
-        sides["lc" if row.lane == "client" else "ls"].append(f'<text x="{x}" y="{at + 4}"{tone}>{text}</text>')
-    out.append(f'<g class="lt">{"".join(times)}</g>')
-    out += [f'<g class="{name}">{"".join(found)}</g>' for name, found in sides.items()]
-    out += ['<g class="lw">', *(f'<g class="t-{tone}">{"".join(found)}</g>' for tone, found in wire.items())]
-    out += [*(f'<path class="{tone}" d="{"".join(found)}"/>' for tone, found in arrows.items()), "</g>"]
-    return Markup("".join([*out, f'<g class="lf">{"".join(folds)}</g>' if folds else "", "</svg>"]))
+        sides[row.lane].append(f'<text y="{at + 4}"{tone}>{text}</text>')
+    out.append(_group("lt", TIME, times))
+    for lane, name, x in (("client", "lc", CLIENT - 10), ("server", "ls", SERVER + 10), ("kernel", "ls", SERVER + LANE)):
+        out.append(_group(name, x, sides[lane]))
+    out += ['<g class="lw">', *(_group(f"t-{tone}", MIDDLE, found) for tone, found in wire.items())]
+    out += [*(f'<path class="{tone}" d="{path}"/>' for tone, found in arrows.items() if (path := "".join(found))), "</g>"]
+    return Markup("".join([*out, _group("lf", MIDDLE, folds), "</svg>"]))
+
+
+def _group(name: str, x: int, found: Sequence[str]) -> str:
+    """Texts of one kind, one under the other."""
+    return f'<g class="{name}" transform="translate({x})">{"".join(found)}</g>' if found else ""
 
 
 def _lifelines(rows: Sequence[Row], ys: Sequence[int], height: int) -> str:
@@ -87,11 +93,21 @@ def _bars(rows: Sequence[Row], ys: Sequence[int]) -> str:
     return "".join(path)
 
 
+def _ends(rung: Rung) -> tuple[int, int, int]:
+    """Where an arrow begins, where it ends, and which way is back."""
+    return (CLIENT + 3, SERVER - 4, -1) if rung.direction == ">" else (SERVER - 3, CLIENT + 4, 1)
+
+
 def _arrow(rung: Rung, y: int) -> str:
-    """From one line to the other; a RST has a cross for a head."""
-    one, two, back = (CLIENT + 3, SERVER - 4, -1) if rung.direction == ">" else (SERVER - 3, CLIENT + 4, 1)
-    cross = f"M{two + 12 * back} {y - 5}l{7 * back} 10m0-10l{-7 * back} 10" if rung.tone == "reset" else ""
-    return f"M{one} {y}H{two}m{6 * back}-4l{-6 * back} 4 {6 * back} 4{cross}"
+    """From one line to the other."""
+    one, two, back = _ends(rung)
+    return f"M{one} {y}H{two}m{6 * back}-4l{-6 * back} 4 {6 * back} 4"
+
+
+def _cross(rung: Rung, y: int) -> str:
+    """What a RST has before its head."""
+    _, two, back = _ends(rung)
+    return f"M{two + 12 * back} {y - 5}l{7 * back} 10m0-10l{-7 * back} 10" if rung.tone == "reset" else ""
 
 
 # What the page says in its own style sheet, for a picture that stands alone.

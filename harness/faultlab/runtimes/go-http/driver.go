@@ -75,11 +75,12 @@ var sessions sync.Map // name -> *http.Transport
 
 // session is a transport with the defaults of the one everybody uses.
 func session(q *request) *http.Transport {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	if q.ConnectDeadline != nil {
+	t, name := http.DefaultTransport.(*http.Transport).Clone(), q.Sock
+	if q.ConnectDeadline != nil { // the timer for connecting is the transport's
+		name += fmt.Sprint(" ", *q.ConnectDeadline)
 		t.DialContext = (&net.Dialer{Timeout: seconds(*q.ConnectDeadline)}).DialContext
 	}
-	kept, _ := sessions.LoadOrStore(q.Sock, t)
+	kept, _ := sessions.LoadOrStore(name, t)
 	return kept.(*http.Transport)
 }
 

@@ -76,7 +76,8 @@ final class Driver implements Runnable {
     }
 
     private void fetch() throws IOException, InterruptedException {
-        HttpClient client = sessions.computeIfAbsent((String) asked.get("sock"), name -> session());
+        String session = asked.get("sock") + " " + asked.get("connect_deadline"); // the timer for connecting is the client's
+        HttpClient client = sessions.computeIfAbsent(session, name -> session());
         HttpRequest.Builder request = HttpRequest.newBuilder(URI.create((String) asked.get("url")));
         request.method((String) asked.get("method"), body());
         if (asked.get("deadline") != null) {
