@@ -38,7 +38,7 @@ def play(player: Player, backend: docker.Docker, scenario: str, runtime: str) ->
 
 def sigkills(times: int) -> None:
     """Kill sessions at moments spread over their first two seconds; how long until nothing of them is left."""
-    from test_docker import SESSION  # type: ignore[import-not-found]
+    from test_docker import SESSION
 
     client, waits = docker.connect(), []
     for number in range(times):

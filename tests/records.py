@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import random
 from collections.abc import Iterable, Mapping
@@ -259,7 +260,7 @@ def mangled(rng: random.Random, lines: list[dict[str, Any]]) -> list[Any]:
             case 0:
                 del node[key]
             case 1 | 2 | 3:
-                node[key] = rng.choice(WRONG)
+                node[key] = copy.deepcopy(rng.choice(WRONG))
             case 4 if isinstance(node[key], str):
                 node[key] = "".join(rng.choice(HOSTILE[:150]) for _ in range(rng.randrange(60)))
             case 5:

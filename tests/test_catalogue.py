@@ -28,8 +28,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 LONGEST, MEDIAN = 60, 40
 PLAIN = {"ok", "eof", "timeout", "blocked"}
-SYMBOLS = PLAIN | {"DEADLINE", "CLOSED", "BADNAME", "BADPORT", "EOF_BEFORE_ANSWER", "EOF_IN_HEAD", "TRUNCATED"}
-FAMILIES = {"accept": "connect", "limits": "connect", "idle": "established", "local": "established", "time-wait": "established"}
+SYMBOLS = PLAIN | {"DEADLINE", "CLOSED", "BADNAME", "BADPORT", "REFUSED", "EOF_BEFORE_ANSWER", "EOF_IN_HEAD", "TRUNCATED"}
+FAMILIES = {"accept": "connect", "limits": "connect", "myths": "established", "idle": "established", "local": "established", "time-wait": "established"}
 """Phases without a null case of their own -> the phase whose null case is the same story without the fault."""
 
 FILES = catalogue.files(ROOT / "scenarios")
@@ -198,7 +198,7 @@ def test_rules(name: str) -> None:
 
 def _steps(entry: Entry, runtime: Runtime) -> Iterator[Expected]:
     """The steps of a scenario that the runtime's rules have to put into words: those that it does not deviate at."""
-    if entry.scenario.kind != runtime.kind:
+    if entry.scenario.kind != runtime.kind or (entry.scenario.only and runtime.name not in entry.scenario.only):
         return
     for variant, steps in sequences(entry):
         away = {d.step for d in (*entry.scenario.deviations, *runtime.habits(steps)) if d.applies(runtime.name, variant, "linux-6.")}
@@ -288,6 +288,23 @@ def test_advice(entry: Entry) -> None:
     if scenario.null_of is None:
         empty = [name for name in ("production", "diagnose", "cure", "hides") if not getattr(scenario, name)]
         assert not empty, f"{where(entry)}: fill in {', '.join(empty)}: that is what a person with a log has come for"
+
+
+@each
+def test_claim(entry: Entry) -> None:
+    """What is often said, and what the play makes of it: both or none."""
+    scenario = entry.scenario
+    assert bool(scenario.claim) == bool(scenario.judged), f"{where(entry)}: claim and judged belong together"
+    assert bool(scenario.claim) == entry.id.startswith("myth-"), f"{where(entry)}: a myth has a claim, and nothing else has"
+    good = scenario.judged in ("", "true", "false") or re.fullmatch(r"true only on \S.*[^.]", scenario.judged)
+    assert good, f"{where(entry)}: judged is true, false, or true only on …: {scenario.judged!r}"
+
+
+@each
+def test_only(entry: Entry) -> None:
+    for name in entry.scenario.only:
+        fits = name in RUNTIMES and RUNTIMES[name].kind == entry.scenario.kind
+        assert fits, f"{where(entry)}: only {name}: no {entry.scenario.kind} runtime of that name{catalogue.nearest(name, RUNTIMES)}"
 
 
 # ---- between scenarios ---------------------------------------------------------------------------------------------

@@ -17,14 +17,15 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = Path(faultlab.__file__).parent
 # A module or folder -> all of the package that it may import. What is not listed here may import anything that knows it not.
 MAY_KNOW = {
-    "scenarios": {"lab", "scenario", "faults", "testbed", "errors"},
+    "scenarios": {"lab", "web", "scenario", "faults", "testbed", "errors"},
+    "web": {"lab", "scenario", "errors"},
     "scenario": set(), "errors": set(), "wire": set(), "errnos": set(), "identity": set(), "agent": set(), "watchdog": set(),
     "testbed": {"errors", "wire"},
     "faults": {"testbed", "errors", "wire", "faults"},
     "backends": {"testbed", "errors", "wire", "remote", "identity", "backends", "kernels", "watchdog"},
     "remote": {"testbed", "errors", "wire"},
     "driver": {"errors", "remote"},
-    "lab": {"testbed", "scenario", "errors", "errnos", "wire", "remote", "driver", "scripted", "web"},
+    "lab": {"testbed", "scenario", "errors", "errnos", "wire", "remote", "driver", "scripted"},
     "kernels": {"identity", "errors", "runtimes"},
     "scripted": {"faults", "remote", "wire"},
     "runtimes": {"scenario", "errors", "errnos", "identity", "runtimes"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import signal
 import subprocess
@@ -171,7 +172,7 @@ def test_nothing_is_left_after_sigkill(engine: Docker, when: str) -> None:
 
 def test_clean_removes_what_dead_sessions_left_and_nothing_else(engine: Docker) -> None:
     client = docker.connect()
-    dead = f"1.{os.getpid()}@{docker.platform.node()}"
+    dead = f"1.{os.getpid()}@{platform.node()}"
     networks = {
         owner: client.api.create_network(f"faultlab-test-{number}-{identity.own()}", internal=True, labels={docker.LABEL: owner})["Id"]
         for number, owner in enumerate((dead, docker.session(), "1.1@another machine"))
@@ -245,3 +246,17 @@ def test_a_missing_image_is_said_with_the_command_that_builds_it(engine: Docker,
 )  # fmt: skip
 def test_a_refusal_is_said_with_the_remedy(said: str, words: str) -> None:
     assert words in " ".join(docker._why_not(Exception(said)))
+
+
+def test_a_router_passes_on_what_it_is_given(engine: Docker) -> None:
+    serve = "import socket; l = socket.create_server(('', 9000)); print('up', flush=True); l.accept()[0].send(b'x')"
+    ask = "import socket, sys; print(socket.create_connection((sys.argv[1], 9000)).recv(1), flush=True)"
+    try:
+        with engine.testbed(Plan(router=True)) as bed:
+            for host, argv in (("server", ["python3", "-c", serve]), ("client", ["python3", "-c", ask, bed.host("server").address(4)])):
+                program = bed.spawn(host, host, argv, {})
+                bed.wait_for("a line", lambda program=program: bool(program.lines), 20, lambda: "nothing")  # type: ignore[misc]
+            assert [line for _, line in program.lines] == ["b'x'"]
+            assert {p.at for p in bed.packets if p.proto == "tcp"} == {"client", "server"}
+    except BackendUnavailable as e:
+        pytest.skip(str(e))

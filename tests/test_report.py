@@ -18,7 +18,7 @@ import pytest
 import records
 from click.testing import CliRunner
 
-from faultlab import ladder
+from faultlab import ladder, record
 from faultlab.cli import cli
 from faultlab.errors import RecordError
 from faultlab.record import scan
@@ -255,6 +255,15 @@ def test_records_without_words(tmp_path: Path) -> None:
     g = gathered(tmp_path, lines)
     assert oddities(g) == ["no-words"]
     check(page(tmp_path, lines))
+
+
+def test_what_need_not_be_said(tmp_path: Path) -> None:
+    """What the schema does not ask for may be missing, and words may be none."""
+    bare = {k: v for k, v in records.play("read-reset").items() if k in record.schema()["$defs"]["play"]["required"] or k == "kind"}
+    told = {"kind": "scenario", "id": "read-reset", "phase": "", "title": "", "doc": " ", "expected": []}
+    lines = [records.header(), told, {**bare, "evidence": {}}, records.footer([bare])]
+    check(page(tmp_path, lines))
+    assert exports.junit(gathered(tmp_path, lines)) and exports.table(gathered(tmp_path, lines))
 
 
 def test_nothing_played(tmp_path: Path) -> None:

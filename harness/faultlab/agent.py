@@ -19,6 +19,7 @@ import ctypes
 import fcntl
 import json
 import os
+import select
 import selectors
 import shutil
 import signal
@@ -548,6 +549,9 @@ class Agent:
         popen = program.popen
         with contextlib.suppress(ProcessLookupError):
             os.killpg(popen.pid, signal.SIGKILL)
+        # Not waitpid(2) alone: a user-mode kernel in which everybody sleeps without a timer of their own may miss the last thread's end.
+        while not select.select([program.pidfd], [], [], 0.05)[0]:
+            pass
         popen.wait()
         for stream in (popen.stdout, popen.stderr):
             assert stream is not None

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 import faultlab
-from faultlab import catalogue, explain, identity, kernels, ladder
+from faultlab import catalogue, explain, identity, kernels, ladder, tables
 from faultlab.backends import BACKENDS, docker
 from faultlab.catalogue import Entry
 from faultlab.errors import LabError, RecordError, RuntimeUnavailable, Unavailable
@@ -325,7 +325,7 @@ def ladder_(file: Path, id_: str, runtime: str | None, variant: str | None, form
 
 
 @cli.command("explain")
-@click.argument("word", metavar="ID|ERRNO")
+@click.argument("word", metavar="ID|ERRNO|TABLE")
 @click.option("--markdown", is_flag=True, help="Markdown instead of text for the terminal")
 def explain_(word: str, markdown: bool) -> None:
     """What it is, why, how to tell it from its neighbours, how to cure it.
@@ -333,12 +333,14 @@ def explain_(word: str, markdown: bool) -> None:
     \b
     faultlab explain read-reset
     faultlab explain ECONNRESET
+    faultlab explain table-states            or table-resets, table-time-wait, claims
+    faultlab explain question-backlog-full
     """
     from rich.markdown import Markdown
 
     entries = catalogue.load()
-    known = explain.topics(entries)
-    text = explain.page(word, entries)
+    known = [*explain.topics(entries), *tables.topics()]
+    text = tables.page(word, entries) or explain.page(word, entries)
     if text is None:
         raise fail(f"nothing is known of {word!r}{catalogue.nearest(word, known)}")
     if markdown:

@@ -189,4 +189,4 @@ def said(name: str, e: Expected, overrides: Mapping[str, object] | None = None) 
     words = f"`{message}`".replace("\n", " ") if message else "(no words)"
     if wording.cause and wording.cause not in (message or ""):  # the truth stands at the end of the chain
         words += f", innermost `{wording.cause}`"
-    return f"{words} *{wording.type}*"
+    return f"{words} _{wording.type}_"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from faultlab.driver import DriverSession
 from faultlab.errnos import name_of
@@ -19,9 +19,6 @@ from faultlab.scenario import Observation, Scenario
 from faultlab.scripted import ScriptedPeer, scripted
 from faultlab.testbed import Fault, refuse_foreign
 from faultlab.wire import Packet, Segment, describe, fits, segments
-
-if TYPE_CHECKING:
-    from faultlab.web import Client, Server
 
 PORT = 9000
 PATIENCE = 25.0
@@ -417,12 +414,6 @@ class Lab:
         self.server.listen()
         conn = self.client.connect(**more)
         return conn, self.server.accept()
-
-    def http(self) -> tuple[Client, Server]:
-        """An HTTP client of the client's program, and the server that its peer plays."""
-        from faultlab.web import Client, Server
-
-        return Client(self.client), Server(self.server)
 
     @contextmanager
     def fault(self, fault: Fault) -> Iterator[Mapping[str, Any]]:

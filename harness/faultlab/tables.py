@@ -21,6 +21,8 @@ from faultlab.scenario import Expected
 
 HERE = Path(__file__).parent
 QUESTION = "question-"
+JUDGED = ("false", "half true", "true only on", "true", "not judged")
+"""What becomes of a claim; a clause may follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +115,10 @@ def question_page(question: Mapping[str, Any], entries: Mapping[str, Entry]) -> 
 
 def claims_page(claims: Sequence[Mapping[str, Any]]) -> str:
     """All claims, what became of them, and the plays that show it."""
-    rows = [[str(c["number"]), c["says"], c["judged"], ", ".join(f"`{s}`" for s in c["scenarios"]) or c["why"]] for c in claims]
-    judged = [c["judged"].partition(" ")[0].rstrip(",") for c in claims]
-    counts = ", ".join(f"{judged.count(word)} {word}" for word in dict.fromkeys(judged))
+    shown = [[", ".join(f"`{s}`" for s in c["scenarios"]), c.get("why", "")] for c in claims]
+    rows = [[str(c["number"]), c["says"], c["judged"], "; ".join(filter(None, how))] for c, how in zip(claims, shown, strict=True)]
+    judged = [next(j for j in JUDGED if c["judged"].startswith(j)) for c in claims]
+    counts = ", ".join(f"{judged.count(word)} {word}" for word in JUDGED)
     head = ["", "it is said", "judged", "the plays that show it"]
     about = "What five much-read articles say about the TCP errors of Go programs, in our words."
     return f"# Claims, judged by plays\n\n{about}\n{len(claims)} claims: {counts}.\n\n{_markdown(head, rows)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from faultlab.lab import Handle, Pending, Side, _text, show
+from faultlab.lab import Handle, Lab, Pending, Side, _text, show
 from faultlab.scenario import Observation
 
 
@@ -180,3 +180,8 @@ class Server:
         if not conn.whole:
             self._read(conn)
         return conn
+
+
+def http(lab: Lab) -> tuple[Client, Server]:
+    """An HTTP client of the client's program, and the server that its peer plays."""
+    return Client(lab.client), Server(lab.server)

@@ -18,7 +18,7 @@ SCENARIO = Scenario(
     expected=[Expected("connect", "ETIMEDOUT", within=(2.9, 4.0), by_default=(126, 145))],
     wire=["> S", "> S"],
     never=["< *"],
-    counters={"client TcpExtTCPTimeouts": (2, 8)},
+    counters={"client TcpExtTCPTimeouts": (2, 11)},
     same_words={
         "keepalive-timeout": "the operation: there it is a read or write on a connection that was there",
         "backlog-full-syn-drop": "on the server: ss -ltn shows a full accept queue there, nstat TcpExtListenOverflows rises",

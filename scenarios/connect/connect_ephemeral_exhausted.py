@@ -19,7 +19,10 @@ SCENARIO = Scenario(
     ],
     variants=["ipv6"],
     wire=["> S", "< SA", "> S", "< SA"],
-    same_words={"bind-not-local": "the operation: there it is the bind of an address that is not this host's"},
+    same_words={
+        "bind-not-local": "the operation: there it is the bind of an address that is not this host's",
+        "time-wait-tw-reuse": "ss -tan: there it is TIME-WAIT that holds the port",
+    },
     production="a client without a connection pool: its own TIME_WAIT sockets hold the ports",
     diagnose="ss -tan state time-wait dst ADDRESS | wc -l",
     cure="keep connections and reuse them; more source addresses",

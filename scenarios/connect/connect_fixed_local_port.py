@@ -27,7 +27,10 @@ SCENARIO = Scenario(
     variants=["ipv6"],
     wire=["> S", "< SA", "> A", "> FA", "< FA", "> A"],
     never=["> R*", "< R*"],
-    same_words={"bind-addr-in-use": "ss -tan: the port is held by a listener there, by a TIME_WAIT of our own here"},
+    same_words={
+        "bind-addr-in-use": "ss -tan: the port is held by a listener there, by a TIME_WAIT of our own here",
+        "time-wait-tw-reuse": "strace: there the first connect was not preceded by a bind",
+    },
     production="firewalls that ask for a source port; a client that restarts at once",
     diagnose="ss -tan sport = :PORT shows TIME-WAIT",
     cure="let the kernel choose the local port; or SO_REUSEADDR before the bind",

@@ -44,8 +44,8 @@ SCENARIO = Scenario(
 def test_local_path_loss(lab: Lab) -> None:
     """Take the route away, write, and read until it is given up."""
     conn, _ = lab.connected()
-    lost = {"link-down": LinkDown(), "prohibit": BadRoute(kind="prohibit")}.get(lab.variant or "", BadRoute(kind="unreachable"))
-    with lab.fault(lost):
+    route = BadRoute(kind="prohibit" if lab.variant == "prohibit" else "unreachable")
+    with lab.fault(LinkDown() if lab.variant == "link-down" else route):
         conn.send(b"hello")
         conn.recv()
     conn.recv()

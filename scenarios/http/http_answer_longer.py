@@ -6,6 +6,7 @@ the client looks at the idle connection and throws it away because something cam
 
 from faultlab.lab import Lab
 from faultlab.scenario import Expected, Scenario
+from faultlab.web import http
 
 KEEPS = (
     "python-requests",
@@ -31,7 +32,7 @@ SCENARIO = Scenario(
 
 def test_http_answer_longer(lab: Lab) -> None:
     """Answer with too much, let the client come to rest, answer the next request."""
-    client, server = lab.http()
+    client, server = http(lab)
     asking = client.start()
     server.must(asking).answer("oneHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil", length=3)
     asking.result()

@@ -7,6 +7,7 @@ Who reads while writing has the 413. Here the RST waits until the client has don
 
 from faultlab.lab import Lab
 from faultlab.scenario import Deviation, Expected, Scenario
+from faultlab.web import http
 
 SCENARIO = Scenario(
     title="Early answer, then reset",
@@ -37,7 +38,7 @@ SCENARIO = Scenario(
 
 def test_http_early_answer(lab: Lab) -> None:
     """Read ten bytes of the upload, answer, let the client come to rest, close."""
-    client, server = lab.http()
+    client, server = http(lab)
     asking = client.start(method="POST", size=8 << 20)
     conn = server.accept()
     conn.recv(max=10)

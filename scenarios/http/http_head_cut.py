@@ -6,6 +6,7 @@ what a library makes of it depends on whether its parser insists on that line.
 
 from faultlab.lab import Lab
 from faultlab.scenario import Deviation, Expected, Scenario
+from faultlab.web import http
 
 WHOLE = {"status": 200, "data": ""}
 PYTHON = "the parser of the email package reads the head to the empty line or to the end, whichever comes first"
@@ -34,7 +35,7 @@ SCENARIO = Scenario(
 
 def test_http_head_cut(lab: Lab) -> None:
     """Half a head, then close."""
-    client, server = lab.http()
+    client, server = http(lab)
     asking = client.start()
     conn = server.must(asking)
     conn.send("HTTP/1.1 200 OK\r\nContent-Le")

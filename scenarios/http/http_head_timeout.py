@@ -6,6 +6,7 @@ sends a byte now and then hold the client for ever.
 
 from faultlab.lab import Lab
 from faultlab.scenario import Expected, Scenario
+from faultlab.web import http
 
 SCENARIO = Scenario(
     title="Timeout in the answer's head",
@@ -26,7 +27,7 @@ SCENARIO = Scenario(
 
 def test_http_head_timeout(lab: Lab) -> None:
     """Answer once, then send half a head and keep silent."""
-    client, server = lab.http()
+    client, server = http(lab)
     server.first(client)
     asking = client.start(deadline=0.5)
     server.must(asking).send("HTTP/1.1 200 OK\r\nContent-Le")

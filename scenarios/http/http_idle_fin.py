@@ -6,6 +6,7 @@ the time, or the socket is asked before it is used. So the request goes out on a
 
 from faultlab.lab import Lab
 from faultlab.scenario import Expected, Scenario
+from faultlab.web import http
 
 SCENARIO = Scenario(
     title="Idle connection closed in good time",
@@ -24,7 +25,7 @@ SCENARIO = Scenario(
 
 def test_http_idle_fin(lab: Lab) -> None:
     """Answer, close, let the client notice, answer again."""
-    client, server = lab.http()
+    client, server = http(lab)
     conn = server.first(client)
     server.close(conn)
     conn.far_end.until_fin()

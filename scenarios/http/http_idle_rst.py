@@ -6,6 +6,7 @@ away and says nothing. The same RST in the middle of an exchange would be an err
 
 from faultlab.lab import Lab
 from faultlab.scenario import Expected, Scenario
+from faultlab.web import http
 
 SCENARIO = Scenario(
     title="Idle connection reset in good time",
@@ -23,7 +24,7 @@ SCENARIO = Scenario(
 
 def test_http_idle_rst(lab: Lab) -> None:
     """Answer, reset, let the client notice, answer again."""
-    client, server = lab.http()
+    client, server = http(lab)
     conn = server.first(client)
     server.reset(conn)
     client.settled()

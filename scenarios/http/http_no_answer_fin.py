@@ -6,6 +6,7 @@ its own for it, and some of them call it a reset.
 
 from faultlab.lab import Lab
 from faultlab.scenario import Expected, Scenario
+from faultlab.web import http
 
 SCENARIO = Scenario(
     title="FIN instead of an answer",
@@ -29,7 +30,7 @@ SCENARIO = Scenario(
 
 def test_http_no_answer_fin(lab: Lab) -> None:
     """Take every request and close."""
-    client, server = lab.http()
+    client, server = http(lab)
     asking = client.start()
     while conn := server.request(asking):
         server.close(conn)

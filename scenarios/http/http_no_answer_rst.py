@@ -6,6 +6,7 @@ or several times.
 
 from faultlab.lab import Lab
 from faultlab.scenario import Expected, Scenario
+from faultlab.web import http
 
 SCENARIO = Scenario(
     title="RST instead of an answer",
@@ -29,7 +30,7 @@ SCENARIO = Scenario(
 
 def test_http_no_answer_rst(lab: Lab) -> None:
     """Take every request and reset."""
-    client, server = lab.http()
+    client, server = http(lab)
     asking = client.start()
     while conn := server.request(asking):
         server.reset(conn)

@@ -6,6 +6,7 @@ the client knows where each ends without the connection's end; that is what make
 
 from faultlab.lab import Lab
 from faultlab.scenario import Expected, Scenario
+from faultlab.web import http
 
 SCENARIO = Scenario(
     title="Two answers",
@@ -21,7 +22,7 @@ SCENARIO = Scenario(
 
 def test_http_ok(lab: Lab) -> None:
     """Ask, answer, ask again, answer again."""
-    client, server = lab.http()
+    client, server = http(lab)
     for body in ("one", "two"):
         asking = client.start()
         server.must(asking).answer(body)

@@ -5,6 +5,7 @@ The connection stands and nothing is wrong with it: only a clock can end this. T
 
 from faultlab.lab import Lab
 from faultlab.scenario import Expected, Scenario
+from faultlab.web import http
 
 SCENARIO = Scenario(
     title="Timeout while waiting for the answer",
@@ -27,7 +28,7 @@ SCENARIO = Scenario(
 
 def test_http_read_timeout(lab: Lab) -> None:
     """Answer once, then take a request and keep silent."""
-    client, server = lab.http()
+    client, server = http(lab)
     server.first(client)
     asking = client.start(deadline=0.5)
     server.must(asking)

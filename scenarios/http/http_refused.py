@@ -5,6 +5,7 @@ The SYN is answered with a RST (tcp_v4_send_reset) and connect says ECONNREFUSED
 
 from faultlab.lab import Lab
 from faultlab.scenario import Expected, Scenario
+from faultlab.web import http
 
 SCENARIO = Scenario(
     title="Connection refused to an HTTP client",
@@ -24,5 +25,5 @@ SCENARIO = Scenario(
 
 def test_http_refused(lab: Lab) -> None:
     """Fetch from a port where nobody listens."""
-    client, _ = lab.http()
+    client, _ = http(lab)
     client.fetch(port=9001)

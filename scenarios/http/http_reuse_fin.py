@@ -7,6 +7,7 @@ POST is another matter. The second connection on the wire is the repetition.
 
 from faultlab.lab import Lab
 from faultlab.scenario import Deviation, Expected, Scenario
+from faultlab.web import http
 
 TWICE = ["> S", "< PA", "> PA", "< FA", "> S", "> PA", "< PA"]
 GO = "it repeats what is idempotent where a used connection ended before the first byte (shouldRetryRequest, isReplayable)"
@@ -39,7 +40,7 @@ SCENARIO = Scenario(
 
 def test_http_reuse_fin(lab: Lab) -> None:
     """Answer, take the second request and close; answer whoever repeats it."""
-    client, server = lab.http()
+    client, server = http(lab)
     server.first(client)
     asking = client.start(method="POST" if lab.variant == "post" else "GET")
     server.close(server.must(asking))

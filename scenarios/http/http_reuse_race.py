@@ -8,6 +8,7 @@ certainly not carried out, but the client cannot know that; who repeats it by it
 from faultlab.faults.packet_filter import FilterVerdict
 from faultlab.lab import Lab
 from faultlab.scenario import Deviation, Expected, Scenario
+from faultlab.web import http
 
 FIN_LOST = FilterVerdict(at="client", match="-p tcp --sport 9000 --tcp-flags FIN FIN")
 
@@ -45,7 +46,7 @@ SCENARIO = Scenario(
 
 def test_http_reuse_race(lab: Lab) -> None:
     """Close while the FIN cannot arrive, ask again, answer whoever repeats it."""
-    client, server = lab.http()
+    client, server = http(lab)
     conn = server.first(client)
     with lab.fault(FIN_LOST):
         server.close(conn)

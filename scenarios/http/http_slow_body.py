@@ -6,6 +6,7 @@ one a library has decides whether a slow peer can hold a client as long as it li
 
 from faultlab.lab import Lab
 from faultlab.scenario import Deviation, Expected, Scenario
+from faultlab.web import http
 
 WHOLE = "its timer is for the whole exchange, body included"
 
@@ -13,14 +14,14 @@ SCENARIO = Scenario(
     title="Too slow a body",
     spec="https://www.rfc-editor.org/rfc/rfc9112#section-9.5",
     kind="http",
-    expected=[Expected("fetch", data="one"), Expected("fetch", data="abcd", within=(0.9, 3.0))],
+    expected=[Expected("fetch", data="one"), Expected("fetch", data="abcd", within=(1.1, 3.0))],
     wire=["> S", "> PA", "< PA", "> PA", "< PA", "< PA", "< PA"],
     never=["< R*"],
     wire_in={r: ["> S", "> PA", "< PA", "> PA", "< PA", "< PA", "> FA"] for r in ("go-http", "node-fetch", "curl")},
     deviations=[
-        Deviation(runtime="go-http", step=2, sees="DEADLINE", within=(0.59, 2.0), words={"during": "body"}, note=WHOLE),
-        Deviation(runtime="node-fetch", step=2, sees="DEADLINE", within=(0.59, 2.0), words={"during": "body"}, note=WHOLE),
-        Deviation(runtime="curl", step=2, sees="DEADLINE", within=(0.59, 2.0), words={"during": "body"}, note=WHOLE),
+        Deviation(runtime="go-http", step=2, sees="DEADLINE", within=(0.79, 2.0), words={"during": "body"}, note=WHOLE),
+        Deviation(runtime="node-fetch", step=2, sees="DEADLINE", within=(0.79, 2.0), words={"during": "body"}, note=WHOLE),
+        Deviation(runtime="curl", step=2, sees="DEADLINE", within=(0.79, 2.0), words={"during": "body"}, note=WHOLE),
     ],
     same_words={
         "http-body-timeout": "the wire: nothing comes any more",
@@ -33,13 +34,13 @@ SCENARIO = Scenario(
 
 
 def test_http_slow_body(lab: Lab) -> None:
-    """Answer once, then send a byte every 0.25 s to a client whose timer is 0.6 s."""
-    client, server = lab.http()
+    """Answer once, then send a byte every 0.3 s to a client whose timer is 0.8 s."""
+    client, server = http(lab)
     server.first(client)
-    asking = client.start(deadline=0.6)
+    asking = client.start(deadline=0.8)
     conn = server.must(asking)
     conn.answer(length=4)
     for byte in "abcd":
-        lab.pause(0.25)
+        lab.pause(0.3)
         conn.offer(byte)
     asking.result()

@@ -6,6 +6,7 @@ that the message is incomplete (RFC 9112, section 8).
 
 from faultlab.lab import Lab
 from faultlab.scenario import Expected, Scenario
+from faultlab.web import http
 
 SCENARIO = Scenario(
     title="Chunked body without its end",
@@ -26,7 +27,7 @@ SCENARIO = Scenario(
 
 def test_http_truncated_chunked(lab: Lab) -> None:
     """Half a chunk, then close."""
-    client, server = lab.http()
+    client, server = http(lab)
     asking = client.start()
     conn = server.must(asking)
     conn.answer_chunk("abc", length=6)

@@ -6,6 +6,7 @@ incomplete), and a library that does not compare hands out half an answer as if 
 
 from faultlab.lab import Lab
 from faultlab.scenario import Expected, Scenario
+from faultlab.web import http
 
 SCENARIO = Scenario(
     title="Body shorter than announced",
@@ -27,7 +28,7 @@ SCENARIO = Scenario(
 
 def test_http_truncated_length(lab: Lab) -> None:
     """Three bytes of a hundred, then close."""
-    client, server = lab.http()
+    client, server = http(lab)
     asking = client.start()
     conn = server.must(asking)
     conn.answer("abc", length=100)

@@ -6,6 +6,7 @@ process that dies closes just like one that is finished: half an answer looks wh
 
 from faultlab.lab import Lab
 from faultlab.scenario import Expected, Scenario
+from faultlab.web import http
 
 SCENARIO = Scenario(
     title="Half an answer that looks whole",
@@ -23,7 +24,7 @@ SCENARIO = Scenario(
 
 def test_http_until_close_fin(lab: Lab) -> None:
     """Three bytes of who knows how many, then close."""
-    client, server = lab.http()
+    client, server = http(lab)
     asking = client.start()
     conn = server.must(asking)
     conn.answer_until_close("abc")

@@ -6,6 +6,7 @@ wire's flag tells this from a proper end.
 
 from faultlab.lab import Lab
 from faultlab.scenario import Deviation, Expected, Scenario
+from faultlab.web import http
 
 SCENARIO = Scenario(
     title="Half an answer, and a reset",
@@ -35,7 +36,7 @@ SCENARIO = Scenario(
 
 def test_http_until_close_rst(lab: Lab) -> None:
     """Three bytes of who knows how many, then reset."""
-    client, server = lab.http()
+    client, server = http(lab)
     asking = client.start()
     conn = server.must(asking)
     conn.answer_until_close("abc")

@@ -6,7 +6,7 @@ port is not helped at all. The default, 2, is for the loopback.
 """
 
 from faultlab.lab import Lab
-from faultlab.scenario import Deviation, Expected, Scenario
+from faultlab.scenario import Expected, Scenario
 
 PORT = 41000
 SOON = (0, 0.5)
@@ -29,17 +29,15 @@ SCENARIO = Scenario(
     wire=["> S", "< SA", "> A", "> FA", "< FA", "> A"],
     wire_in={"reuse": ["> S", "< SA", "> A", "> FA", "< FA", "> A", "> S", "< SA"]},
     never=["> R*", "< R*"],
-    deviations=[
-        Deviation(
-            runtime="node", variant="fixed-port", step=3, sees="ok",
-            note="libuv sets SO_REUSEADDR on whatever it binds, and the SYN takes the TIME_WAIT over (tcp_twsk_unique)",
-        ),
-    ],
+    same_words={
+        "connect-ephemeral-exhausted": "ss -tan: there living connections hold the ports, here it is TIME-WAIT",
+        "connect-fixed-local-port": "strace: there every connect is preceded by a bind",
+    },
     production="a proxy or a load generator that opens a connection for each request",
     diagnose="ss -tan state time-wait dst ADDRESS | wc -l; sysctl net.ipv4.tcp_tw_reuse",
     cure="keep connections and reuse them",
     hides="tcp_tw_reuse=1: the ports come round faster",
-)  # fmt: skip
+)
 
 
 def test_time_wait_tw_reuse(lab: Lab) -> None:

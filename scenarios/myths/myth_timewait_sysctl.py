@@ -1,4 +1,4 @@
-"""tcp_fin_timeout is one second, a socket in FIN_WAIT_2 is gone after it, and the one in TIME_WAIT stays where it is.
+"""With a tcp_fin_timeout of one second a socket in FIN_WAIT_2 is soon gone, and one in TIME_WAIT stays where it is.
 
 The setting limits how long a closed socket waits for the peer's FIN (tcp_fin_time), which is another wait. TIME_WAIT lasts TCP_TIMEWAIT_LEN, a
 constant of 60 s in the kernel's source, and no setting makes it longer or shorter. Here both wait side by side: when the first has been

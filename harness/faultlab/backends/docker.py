@@ -29,8 +29,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from faultlab import agent as agent_module
-from faultlab import identity
+from faultlab import identity, remote
 from faultlab.errors import AgentError, BackendUnavailable
 from faultlab.remote import ANSWER_WITHIN, Channel, RemoteHost, RemoteTestbed, topology
 from faultlab.testbed import PINNED, Plan
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
 
 IMAGE = "FAULTLAB_DOCKER_IMAGE"
 """The environment variable that names another image than `faultlab`."""
+AGENT = Path(remote.__file__).with_name("agent.py")
 LABEL = "faultlab.session"
 OLDEST_API = (1, 40)
 """Docker 19.03, Podman 3: the first that take all we ask for."""
@@ -78,7 +78,7 @@ class Attached(Channel):
 
     def start(self) -> Mapping[str, Any]:
         """Start the container and hand the agent its source; returns its greeting."""
-        source = Path(agent_module.__file__).read_bytes()
+        source = AGENT.read_bytes()
         self.client.api.start(self.container)
         with self._whole():
             self._send(source)
@@ -293,6 +293,8 @@ class Docker:
             found = made.channels["client"].ask("run", host="client", argv=["cat", DRIVERS])
             made.drivers = json.loads(found["stdout"]) if found["status"] == 0 else {}
             made.kernel = self._kernel
+            if plan.router:
+                self._passable(made, Plan(router=True, number=2 * made.slot).addresses("server")[0])
         except APIError as e:
             made.close()
             raise BackendUnavailable(self.name, *_why_not(e)) from e
@@ -300,6 +302,26 @@ class Docker:
             made.close()
             raise
         return made
+
+    def _passable(self, made: Containers, far: str) -> None:
+        """Raise BackendUnavailable where the engine's own packet filter sees what its bridges pass on, and throws away what is routed.
+
+        On an `internal` network it lets pass only what is from and to that network's own addresses.
+        """
+        ask = {name: channel.ask for name, channel in made.channels.items()}
+        for channel in made.channels.values():
+            channel.ask("begin", settings={})
+        send = "import socket, sys; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'', (sys.argv[1], 9))"
+        end = time.monotonic() + 2
+        ask["client"]("run", host="client", argv=["python3", "-c", send, far])
+        while "UdpNoPorts" not in ask["server"]("counters", host="server"):
+            if time.monotonic() > end:
+                setting = "net.bridge.bridge-nf-call-iptables"
+                reason = f"there is no way through a router here: the engine's packet filter sees what its bridges pass on ({setting}=1)"
+                remedy = f"sysctl {setting}=0 {setting.replace('ipt', 'ip6t')}=0 where the engine runs, {WAYS_ON}"
+                raise BackendUnavailable(self.name, reason, remedy)
+            ask["server"]("wait", 1.0, seconds=0.01)
+        made.all("reset")
 
     def _networks(self, made: Containers, plan: Plan) -> None:
         """Make the networks of a testbed in the first slot whose addresses nobody has on this engine."""
@@ -340,7 +362,7 @@ class Docker:
         plan = Plan(router="router" in wish["hosts"], number=2 * made.slot)
         network = made.networks[1 if name == "server" and plan.router else 0]
         ipv4, ipv6 = plan.addresses(name)
-        source = Path(agent_module.__file__).read_bytes()
+        source = AGENT.read_bytes()
         settings = {**wish["hosts"][name]["sysctls"], "net.ipv6.conf.all.disable_ipv6": 0}
         while True:
             sysctls = {k: str(v) for k, v in settings.items() if k not in self._absent}
@@ -460,7 +482,11 @@ def connect() -> DockerClient:
     except ImportError as e:
         raise BackendUnavailable("docker", f"the Python package docker is missing ({e})", "pip install docker") from e
     where, tls = _address()
+    path = (where or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock").partition("unix://")[2]
     try:
+        if path:
+            with socket.socket(socket.AF_UNIX) as s:  # asked here because the SDK would leave a failed one open
+                s.connect(path)
         if where is None:
             return docker.from_env(version="auto", timeout=60)
         return docker.DockerClient(base_url=where, version="auto", timeout=60, tls=tls or False)

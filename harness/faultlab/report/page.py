@@ -357,7 +357,7 @@ def _shown(value: object) -> object:
 
 
 def _paragraphs(text: str) -> Sequence[str]:
-    return [p.strip() for p in text.split("\n\n") if p.strip()]
+    return [p.strip() for p in text.split("\n\n") if p.strip()] or ["Nothing is said of this."]
 
 
 def _link(text: str) -> str:
