@@ -6,7 +6,7 @@ WORKERS ?= 2
 ARGS ?=
 # Toolchains that the machine lacks and PyPI has.
 comma := ,
-EXTRAS := dev$(if $(shell command -v go),,$(comma)go)$(if $(shell command -v node),,$(comma)node)
+EXTRAS := dev$(comma)http$(if $(shell command -v go),,$(comma)go)$(if $(shell command -v node),,$(comma)node)
 
 .PHONY: scenarios test lint bench clean setup
 
@@ -19,6 +19,7 @@ test: setup
 lint: setup
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy harness/faultlab tests bench
+	for driver in harness/faultlab/runtimes/*-*/*.py; do $(VENV)/bin/mypy --follow-imports silent $$driver || exit 1; done
 	$(VENV)/bin/mypy scenarios
 
 bench: setup

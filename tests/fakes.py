@@ -73,7 +73,7 @@ class Loopback:
         try:
             hosts = {}
             for name, addresses in ADDRESSES.items():
-                interfaces = agent.ask("adopt", host=name, sysctls={}, capture=False)
+                interfaces = agent.ask("adopt", host=name, capture=False)
                 hosts[name] = RemoteHost(name, agent, addresses, interfaces, interface="lo")
             yield RemoteTestbed(plan, [agent], hosts, f"linux-{os.uname().release}")
         finally:
@@ -131,8 +131,7 @@ def play(
 ) -> tuple[Play, Exception | None]:  # fmt: skip
     """Play a story on the loopback with these two drivers; an honest one where none is given."""
     scenario = Scenario(title="a test's", spec="#", expected=expected, **more)
-    player = Player(slow=10)
     observed, other = runtime(), runtime("peer")
+    player = Player(slow=10, peer=other)
     player._drivers |= {"liar": driver or honest(), "peer": peer or honest()}
-    player._peer = other
     return player.play(Entry("a-test", "connect", scenario, story, "A test.", Path(__file__)), observed, backend)

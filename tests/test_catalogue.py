@@ -29,7 +29,7 @@ ROOT = HERE.parent
 LONGEST, MEDIAN = 60, 40
 PLAIN = {"ok", "eof", "timeout", "blocked"}
 SYMBOLS = PLAIN | {"DEADLINE", "CLOSED", "BADNAME", "BADPORT", "REFUSED", "EOF_BEFORE_ANSWER", "EOF_IN_HEAD", "TRUNCATED"}
-FAMILIES = {"accept": "connect", "limits": "connect", "myths": "established", "idle": "established", "local": "established", "time-wait": "established"}
+FAMILIES = {"accept": "connect", "limits": "connect"} | dict.fromkeys(("myths", "idle", "local", "time-wait"), "established")
 """Phases without a null case of their own -> the phase whose null case is the same story without the fault."""
 
 FILES = catalogue.files(ROOT / "scenarios")

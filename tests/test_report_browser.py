@@ -59,9 +59,13 @@ class Opened:
         self.asked: list[str] = []
         self.page.on("console", lambda m: self.said.append(m.text))
         self.page.on("pageerror", lambda e: self.said.append(str(e)))
-        self.page.on("dialog", lambda d: (self.said.append("dialog"), d.dismiss()))
+        self.page.on("dialog", self._refuse)
         self.page.on("request", lambda r: self.asked.append(r.url.split("#")[0]))
         self.page.goto(f"file://{file}{fragment}")
+
+    def _refuse(self, dialog: Any) -> None:
+        self.said.append("dialog")
+        dialog.dismiss()
 
     def __enter__(self) -> Opened:
         return self

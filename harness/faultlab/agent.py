@@ -17,9 +17,9 @@ import base64
 import contextlib
 import ctypes
 import fcntl
+import ipaddress
 import json
 import os
-import select
 import selectors
 import shutil
 import signal
@@ -53,6 +53,7 @@ STATES = (
     "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING", "NEW_SYN_RECV",
 )  # fmt: skip
 IFF_RUNNING = 0x40
+OWN_NETWORKS = tuple(ipaddress.ip_network(n) for n in ("198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/15", "2001:db8::/32"))
 MESSAGE_MAX = 1 << 20
 SELECT_MAX = 2_000_000.0  # seconds that epoll_wait(2) can take
 KEPT_OF_LINKS = frozenset({1, 3, 4, 6, 10})  # IFLA_ADDRESS, IFNAME, MTU, QDISC, MASTER: the rest are statistics
@@ -259,22 +260,35 @@ class Agent:
             raise
         return {name: host.interfaces for name, host in self.hosts.items()}
 
-    def do_adopt(self, host: str, capture: bool, ends: dict[str, dict[str, Any]], routes: list[dict[str, Any]]) -> dict[str, Any]:
-        """Serve the namespace the agent itself is in as a host (a container, say), for many plays, one after another.
+    def do_adopt(
+        self, host: str, capture: bool, ends: dict[str, dict[str, Any]] | None = None, routes: list[dict[str, Any]] | None = None
+    ) -> dict[str, Any]:
+        """Serve the namespace the agent itself is in as a host, for many plays, one after another.
 
-        `ends` are its interfaces: `{"eth0": {"mac", "addresses": […], "neighbours": {address: mac}}}`.
+        Without `ends` it is somebody else's and nothing of it is changed. With them it is the lab's own (a container's): they are its
+        interfaces, `{"eth0": {"mac", "addresses": […], "neighbours": {address: mac}}}`, and whatever else is there is cleared away.
         """
         state = self._adopt(host, os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC), {}, capture)
         for link in state.ip.get_links():
             name = link.get_attr("IFLA_IFNAME")
             state.interfaces[name] = {"index": link["index"], "mac": link.get_attr("IFLA_ADDRESS")}
-            if name in ends:
-                state.ip.link("set", index=link["index"], address=ends[name]["mac"])
-                state.interfaces[name]["mac"] = ends[name]["mac"]
-                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-                    for command in OFFLOADS_OFF:
-                        with contextlib.suppress(OSError):
-                            _ethtool_off(s, name, command)
+        if ends is not None:
+            self._furnish(state, ends, routes or [])
+        return state.interfaces
+
+    def _furnish(self, state: HostState, ends: dict[str, dict[str, Any]], routes: list[dict[str, Any]]) -> None:
+        """Make a container's namespace the lab's. Refused where an address shows that it is somebody else's."""
+        for entry in state.ip.get_addr():
+            address = ipaddress.ip_address(entry.get_attr("IFA_ADDRESS"))
+            if not address.is_loopback and not address.is_link_local and not any(address in network for network in OWN_NETWORKS):
+                raise Refused(f"{address} is not an address of the lab: this namespace is not changed")
+        for name, end in ends.items():
+            state.ip.link("set", index=_index(state, name), address=end["mac"])
+            state.interfaces[name]["mac"] = end["mac"]
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+                for command in OFFLOADS_OFF:
+                    with contextlib.suppress(OSError):
+                        _ethtool_off(s, name, command)
         # An engine redirects its resolver's address in the container: with address translation the kernel tracks connections,
         # and may give a socket another port on the wire than its own.
         for tool in ("iptables", "ip6tables"):
@@ -286,7 +300,6 @@ class Agent:
         state.own = OwnState(ends, routes, filtered=True)
         self._settle(state)
         state.own.clean = _kernel_state()
-        return state.interfaces
 
     def do_begin(self, settings: dict[str, Any]) -> dict[str, list[str]]:
         """Begin a play in adopted namespaces: nothing that was before is seen in it. Tells what is not as it was."""
@@ -549,9 +562,6 @@ class Agent:
         popen = program.popen
         with contextlib.suppress(ProcessLookupError):
             os.killpg(popen.pid, signal.SIGKILL)
-        # Not waitpid(2) alone: a user-mode kernel in which everybody sleeps without a timer of their own may miss the last thread's end.
-        while not select.select([program.pidfd], [], [], 0.05)[0]:
-            pass
         popen.wait()
         for stream in (popen.stdout, popen.stderr):
             assert stream is not None
@@ -1068,8 +1078,6 @@ def enter_sandbox() -> None:
 def be_process_one(folder: str) -> None:
     """Serve as the first process of a kernel of its own, and switch that off afterwards."""
     try:
-        # Its deadlines are exact then; without, a poll may be late by a thousandth, up to 0.1 s (select_estimate_accuracy).
-        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
         lines = Frozen(folder)
         agent = Agent(lines)
         lines.answer({"ready": True, "release": os.uname().release, "pid": os.getpid()})

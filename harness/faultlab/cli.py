@@ -132,7 +132,8 @@ def run(ids: tuple[str, ...], everything: bool, runtimes: tuple[str, ...], backe
     where = chosen(backends, [b.name for b in BACKENDS], "backend") or (
         [b.name for b in BACKENDS if b.virtual] if virtual_time else ["netns"]
     )
-    plays = [(entries[i], r, b, v) for i in wanted for b in where for r in playing(entries[i].scenario.kind, runtimes, entries[i].scenario.only)
+    plays = [(entries[i], r, b, v) for i in wanted for b in where
+             for r in playing(entries[i].scenario.kind, runtimes, entries[i].scenario.only)
              for v in (None, *entries[i].scenario.variants)]  # fmt: skip
     if variant is not None:
         known = {v or "plain" for *_, v in plays}

@@ -104,8 +104,8 @@ def peer_runtime(there: Callable[[Runtime], object] = Runtime.prepare) -> Runtim
 class Player:
     """Plays scenarios one after another; keeps between them only what a session may keep: built drivers and agents."""
 
-    def __init__(self, *, number: int = 0, slow: float | None = None) -> None:
-        self.number = number
+    def __init__(self, *, number: int = 0, slow: float | None = None, peer: Runtime | None = None) -> None:
+        self.number, self.peer = number, peer
         self.slow = slow if slow is not None else float(os.environ.get("FAULTLAB_SLOW", "1"))
         self._drivers: dict[str, Driver | Unavailable] = {}
         self._checked: dict[str, Unavailable | None] = {}
@@ -178,7 +178,7 @@ class Player:
                 bed.host(scenario.observe).file(path, text.format(server=bed.host("server").address(4)))
             driver = self._driver_at(bed, runtime)
             play.runtime_version = driver.version
-            peer = peer_runtime(lambda r: self._driver_at(bed, r))
+            peer = self.peer or peer_runtime(lambda r: self._driver_at(bed, r))
             drivers = {}
             for host in ("client", "server"):
                 which = (runtime, driver) if host == scenario.observe else (peer, self._driver_at(bed, peer))

@@ -1,7 +1,8 @@
 """Tables across scenarios: what people quote wrongly, the questions they ask, and the claims they repeat.
 
-The data files name scenarios and steps (`tables.toml`, `questions.toml`, and `claims.toml` beside the myths); what stands in a cell is taken from
-the scenarios, which are played, and is never written a second time. A reference is `id`, `id@variant` or `id@variant#3,4` (steps, counted from 1).
+The data files name scenarios and steps (`tables.toml`, `questions.toml`, and `claims.toml` beside the myths); what stands in a cell is
+taken from the scenarios, which are played, and is never written a second time. A reference is `id`, `id@variant` or `id@variant#3,4`
+(steps, counted from 1).
 """
 
 from __future__ import annotations

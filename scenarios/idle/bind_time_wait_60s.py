@@ -1,7 +1,7 @@
 """A server that closed first is restarted: without SO_REUSEADDR its port is taken for a minute, and then it is free.
 
-TIME_WAIT lasts 60 s on Linux, a constant of the kernel (TCP_TIMEWAIT_LEN) that no setting changes, tcp_fin_timeout least of all. It began when the
-peer's FIN came. The timer is one of the coarse ones, so it may be some seconds more.
+TIME_WAIT lasts 60 s on Linux, a constant of the kernel (TCP_TIMEWAIT_LEN) that no setting changes, tcp_fin_timeout least of all. It
+began when the peer's FIN came. The timer is one of the coarse ones, so it may be some seconds more.
 """
 
 from faultlab.lab import Lab
@@ -21,7 +21,10 @@ SCENARIO = Scenario(
     wire=["> S", "< SA", "> A", "< FA", "> FA", "< A"],
     never=["> R*", "< R*"],
     counters={"server TcpExtTW": 1},
-    same_words={"bind-time-wait-restart": "nothing: that is its first second", "bind-addr-in-use": "ss -ltn: there a listener has the port"},
+    same_words={
+        "bind-time-wait-restart": "nothing: that is its first second",
+        "bind-addr-in-use": "ss -ltn: there a listener has the port",
+    },
     production="a server that is restarted, and a start script that tries again for a minute",
     diagnose="ss -tano sport = :PORT shows timer:(timewait,…)",
     cure="SO_REUSEADDR before the first bind",

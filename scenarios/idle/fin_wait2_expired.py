@@ -1,8 +1,8 @@
 """The client has closed, the server lets a minute pass before it writes, and the answer is a RST from a kernel that remembers nothing.
 
-A closed socket whose FIN was acknowledged waits in FIN_WAIT_2 for the peer's FIN. Nothing in TCP limits that; Linux does, for sockets that no
-program has any more: after tcp_fin_timeout, a minute, the connection is forgotten (tcp_fin_timeout, tcp_time_wait). The server's kernel keeps its
-half, in CLOSE_WAIT, for as long as the program likes. Its late data meets nobody.
+A closed socket whose FIN was acknowledged waits in FIN_WAIT_2 for the peer's FIN. Nothing in TCP limits that; Linux does, for sockets
+that no program has any more: after tcp_fin_timeout, a minute, the connection is forgotten (tcp_fin_timeout, tcp_time_wait). The
+server's kernel keeps its half, in CLOSE_WAIT, for as long as the program likes. Its late data meets nobody.
 """
 
 from faultlab.lab import Lab

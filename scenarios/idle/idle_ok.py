@@ -1,8 +1,8 @@
 """An idle connection with keepalive: the kernel asks from time to time, the peer's kernel answers, and it is as good as new.
 
-A probe is a segment without data, numbered one too low (tcp_xmit_probe_skb), which any kernel that knows the connection has to answer. Neither
-program sees anything of it. Without keepalive there would be nothing on the wire at all, and that is no failure either: no timer runs
-in ESTABLISHED as long as nothing was sent.
+A probe is a segment without data, numbered one too low (tcp_xmit_probe_skb), which any kernel that knows the connection has to answer.
+Neither program sees anything of it. Without keepalive there would be nothing on the wire at all, and that is no failure either: no
+timer runs in ESTABLISHED as long as nothing was sent.
 """
 
 from faultlab.lab import Lab

@@ -1,9 +1,9 @@
 """The path is dead, the connection idle, and nobody answers the kernel's keepalive probes.
 
 After two hours of silence the kernel sends a probe, then one every 75 s; when nine have gone unanswered it gives the connection up
-(tcp_keepalive_timer): 7,200 + 9 × 75 s, two hours and eleven minutes, and some more because long timers are rounded up (the timer wheel). The
-error waits for whoever reads or writes next. The RST that the kernel sends at the end is lost like everything else. A socket's own
-numbers (TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT) replace the system's.
+(tcp_keepalive_timer): 7,200 + 9 × 75 s, two hours and eleven minutes, and some more because long timers are rounded up (the timer
+wheel). The error waits for whoever reads or writes next. The RST that the kernel sends at the end is lost like everything else. A
+socket's own numbers (TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT) replace the system's.
 """
 
 from faultlab.faults.packet_filter import FilterVerdict

@@ -1,8 +1,8 @@
 """Keepalive and TCP_USER_TIMEOUT are both set: the second decides, and the number of probes no longer counts.
 
-The keepalive timer gives the connection up as soon as one probe is unanswered and the connection has been silent for longer than the user
-timeout (tcp_keepalive_timer). Silence counts from the last segment that came, so with a long idle time it is over long before the first
-probe: one unanswered probe is enough, where nine were asked for.
+The keepalive timer gives the connection up as soon as one probe is unanswered and the connection has been silent for longer than the
+user timeout (tcp_keepalive_timer). Silence counts from the last segment that came, so with a long idle time it is over long before the
+first probe: one unanswered probe is enough, where nine were asked for.
 """
 
 from faultlab.faults.packet_filter import FilterVerdict

@@ -1,8 +1,8 @@
 """A firewall on the way forgets idle connections, but the kernel's keepalive probes come more often than that.
 
-Each probe, and each answer to one, passes connection tracking and starts its timeout anew (nf_conntrack_tcp_packet, nf_ct_refresh_acct). So the
-connection is remembered for as long as both ends live, whatever the programs do. By default that is so: two hours between
-probes, five days in the firewall.
+Each probe, and each answer to one, passes connection tracking and starts its timeout anew (nf_conntrack_tcp_packet,
+nf_ct_refresh_acct). So the connection is remembered for as long as both ends live, whatever the programs do. By default that is so: two
+hours between probes, five days in the firewall.
 """
 
 from faultlab.faults.packet_filter import FilterVerdict

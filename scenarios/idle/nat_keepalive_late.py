@@ -1,8 +1,8 @@
 """Keepalive is on, but the firewall forgets sooner than the first probe comes.
 
-A cloud's NAT keeps an idle connection for some minutes (here 350 s), the kernel's first probe comes after two hours. It belongs to no connection the
-firewall knows and is dropped, and so are the other eight. The program believes itself protected and learns after two hours
-and eleven minutes what happened after six minutes.
+A cloud's NAT keeps an idle connection for some minutes (here 350 s), the kernel's first probe comes after two hours. It belongs to no
+connection the firewall knows and is dropped, and so are the other eight. The program believes itself protected and learns after two
+hours and eleven minutes what happened after six minutes.
 """
 
 from faultlab.faults.packet_filter import FilterVerdict

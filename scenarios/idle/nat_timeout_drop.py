@@ -1,8 +1,9 @@
 """A firewall on the way has forgotten the idle connection, and throws away what comes next.
 
-Connection tracking keeps an established connection for nf_conntrack_tcp_timeout_established after its last segment: five days by default, minutes in
-most clouds. What comes later belongs to no connection it knows, is INVALID unless it is willing to pick up in the middle (tcp_loose), and is
-dropped in silence. Both ends still have the connection. The write succeeds, and is retransmitted until tcp_retries2 ends it.
+Connection tracking keeps an established connection for nf_conntrack_tcp_timeout_established after its last segment: five days by
+default, minutes in most clouds. What comes later belongs to no connection it knows, is INVALID unless it is willing to pick up in the
+middle (tcp_loose), and is dropped in silence. Both ends still have the connection. The write succeeds, and is retransmitted until
+tcp_retries2 ends it.
 """
 
 from faultlab.faults.packet_filter import FilterVerdict

@@ -1,7 +1,7 @@
 """A device on the way has forgotten the idle connection, and answers what comes next with a RST in the peer's name.
 
-Some load balancers and NAT gateways are kind enough to say so: what belongs to no connection they know is refused with a RST that carries
-the addresses of the peer. The program cannot tell it from the peer's own. The peer hears nothing, and keeps its end.
+Some load balancers and NAT gateways are kind enough to say so: what belongs to no connection they know is refused with a RST that
+carries the addresses of the peer. The program cannot tell it from the peer's own. The peer hears nothing, and keeps its end.
 """
 
 from faultlab.faults.packet_filter import FilterVerdict

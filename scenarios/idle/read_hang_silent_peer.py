@@ -1,8 +1,8 @@
 """The path has died without a word, and a program that only reads waits for ever.
 
-In ESTABLISHED, with nothing sent that would have to be acknowledged, no timer runs at all: the kernel has no reason to look whether anybody is
-there. Thirty days later the read is still blocked. Only keepalive makes the kernel ask, and it is off unless the program, or its
-language, switches it on. Go's net.Dialer does, with 15 s of silence, 15 s between probes and nine of them: 150 s.
+In ESTABLISHED, with nothing sent that would have to be acknowledged, no timer runs at all: the kernel has no reason to look whether
+anybody is there. Thirty days later the read is still blocked. Only keepalive makes the kernel ask, and it is off unless the program, or
+its language, switches it on. Go's net.Dialer does, with 15 s of silence, 15 s between probes and nine of them: 150 s.
 """
 
 from faultlab.faults.packet_filter import FilterVerdict

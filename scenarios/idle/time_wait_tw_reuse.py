@@ -1,8 +1,8 @@
 """The client's only port is in TIME_WAIT towards the server, and a connect finds none; with tcp_tw_reuse it finds that one, a second later.
 
-The client closed first, so its four numbers are taken for a minute. __inet_hash_connect may take them over (tcp_twsk_unique) where tcp_tw_reuse says so,
-timestamps are on and the TIME_WAIT is a second old. That is about connect only: a bind to a fixed port finds it taken as before, and a server's
-port is not helped at all. The default, 2, is for the loopback.
+The client closed first, so its four numbers are taken for a minute. __inet_hash_connect may take them over (tcp_twsk_unique) where
+tcp_tw_reuse says so, timestamps are on and the TIME_WAIT is a second old. That is about connect only: a bind to a fixed port finds it
+taken as before, and a server's port is not helped at all. The default, 2, is for the loopback.
 """
 
 from faultlab.lab import Lab

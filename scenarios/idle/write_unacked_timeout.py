@@ -1,8 +1,9 @@
 """The path dies with data under way, and the kernel sends it again and again until it gives up.
 
-The write has succeeded: it only means that the kernel took the data. It retransmits after 0.2 s, 0.4 s, 0.8 s … at most every 120 s, and gives up
-when as much time has passed as tcp_retries2 retransmissions would take: fifteen make 924.6 s (tcp_write_timeout, retransmits_timed_out).
-That is checked only when the timer fires, so a quarter of an hour and a little more. The next operation gets the error.
+The write has succeeded: it only means that the kernel took the data. It retransmits after 0.2 s, 0.4 s, 0.8 s … at most every 120 s,
+and gives up when as much time has passed as tcp_retries2 retransmissions would take: fifteen make 924.6 s (tcp_write_timeout,
+retransmits_timed_out). That is checked only when the timer fires, so a quarter of an hour and a little more. The next operation gets
+the error.
 """
 
 from faultlab.faults.packet_filter import FilterVerdict

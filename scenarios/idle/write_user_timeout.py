@@ -1,7 +1,7 @@
 """The program has said how long its data may stay unacknowledged, and the path dies.
 
-TCP_USER_TIMEOUT takes the place of tcp_retries2: the kernel gives up when that much time has passed since the first unacknowledged segment
-was sent. It looks when the retransmission timer fires, and sets that timer so that it does not come much later
+TCP_USER_TIMEOUT takes the place of tcp_retries2: the kernel gives up when that much time has passed since the first unacknowledged
+segment was sent. It looks when the retransmission timer fires, and sets that timer so that it does not come much later
 (tcp_clamp_rto_to_user_timeout).
 """
 

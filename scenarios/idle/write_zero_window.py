@@ -1,8 +1,9 @@
 """The peer does not read for a day, and then it vanishes.
 
-Its window is closed, so the kernel may send nothing but a probe now and then (tcp_probe_timer), after 0.2 s and at most every 120 s. As long as the peer's
-kernel answers, the connection is alive and has to be kept (RFC 9293, 3.8.6.1): the write may block for ever, and no retransmission limit
-applies. Only when probes go unanswered they are counted, up to tcp_retries2 again: at two minutes each that is half an hour.
+Its window is closed, so the kernel may send nothing but a probe now and then (tcp_probe_timer), after 0.2 s and at most every 120 s. As
+long as the peer's kernel answers, the connection is alive and has to be kept (RFC 9293, 3.8.6.1): the write may block for ever, and no
+retransmission limit applies. Only when probes go unanswered they are counted, up to tcp_retries2 again: at two minutes each that is
+half an hour.
 """
 
 from faultlab.faults.packet_filter import FilterVerdict

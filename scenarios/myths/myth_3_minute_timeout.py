@@ -1,7 +1,8 @@
 """Nobody answers the SYN, and a dial without a timer ends when the kernel gives up, which is not after three minutes.
 
-Package net has no timer of its own for a dial: net.Dial waits as long as connect does, and how long that is is the kernel's (tcp_syn_retries). Linux's default of six retries
-makes 131 s and more (127 s before 6.5); one retry, as here, makes three. Other systems have other numbers, said to be 75 s for BSD and 21 s for Windows.
+Package net has no timer of its own for a dial: net.Dial waits as long as connect does, and how long that is is the kernel's
+(tcp_syn_retries). Linux's default of six retries makes 131 s and more (127 s before 6.5); one retry, as here, makes three. Other systems
+have other numbers, said to be 75 s for BSD and 21 s for Windows.
 """
 
 from faultlab.faults.packet_filter import FilterVerdict

@@ -1,7 +1,8 @@
 """The accept queue is full, tcp_abort_on_overflow is set, and a SYN is dropped all the same.
 
-A SYN that finds the queue full goes no further than tcp_conn_request, which drops it and never looks at the setting. Only the last ACK of a handshake that began while there
-was room is answered with a RST (tcp_check_req): backlog-full-abort. So a server that is stuck for long makes its clients time out, set or not.
+A SYN that finds the queue full goes no further than tcp_conn_request, which drops it and never looks at the setting. Only the last ACK of
+a handshake that began while there was room is answered with a RST (tcp_check_req): backlog-full-abort. So a server that is stuck for long
+makes its clients time out, set or not.
 """
 
 from faultlab.lab import Lab

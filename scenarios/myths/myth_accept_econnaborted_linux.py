@@ -1,7 +1,8 @@
 """One client connects and resets before it is accepted, another one waits behind it, and accept fails for neither.
 
-Linux hands the dead connection out (inet_csk_accept takes the first of the queue, whatever its state), and its first read says ECONNRESET. Then comes the living one. BSD
-and macOS are said to answer ECONNABORTED from accept instead; no record from there is in this catalogue.
+Linux hands the dead connection out (inet_csk_accept takes the first of the queue, whatever its state), and its first read says
+ECONNRESET. Then comes the living one. BSD and macOS are said to answer ECONNABORTED from accept instead; no record from there is in this
+catalogue.
 """
 
 from faultlab.lab import Lab

@@ -1,8 +1,8 @@
 """The peer has reset the connection, the program has been told so by a read, and then it closes: ok.
 
-tcp_close frees what is left; it has no error to give, for the one there was has been handed out, and close(2) of a TCP socket reports none even where
-nobody has asked (inet_release returns 0). A program that falls over there has fallen over something else. FreeBSD's close may say ECONNRESET;
-no record from there is in this catalogue.
+tcp_close frees what is left; it has no error to give, for the one there was has been handed out, and close(2) of a TCP socket reports
+none even where nobody has asked (inet_release returns 0). A program that falls over there has fallen over something else. FreeBSD's close
+may say ECONNRESET; no record from there is in this catalogue.
 """
 
 from faultlab.lab import Lab

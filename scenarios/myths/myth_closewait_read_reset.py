@@ -1,8 +1,8 @@
 """The peer has said goodbye, the program writes all the same, its RST comes back, and the read says end of stream.
 
-The first write is fine, for a FIN only says that the peer sends no more. Its answer is a RST, which tcp_reset notes in CLOSE_WAIT as EPIPE; and a read
-asks for no error where the FIN has been taken (SOCK_DONE). So that is no way to provoke ECONNRESET here. On macOS and FreeBSD it is said to be one;
-no record from there is in this catalogue.
+The first write is fine, for a FIN only says that the peer sends no more. Its answer is a RST, which tcp_reset notes in CLOSE_WAIT as
+EPIPE; and a read asks for no error where the FIN has been taken (SOCK_DONE). So that is no way to provoke ECONNRESET here. On macOS and
+FreeBSD it is said to be one; no record from there is in this catalogue.
 """
 
 from faultlab.lab import Lab

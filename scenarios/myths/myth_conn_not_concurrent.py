@@ -1,9 +1,12 @@
 """Three goroutines write to one connection at the same time, and each one's bytes arrive in one piece.
 
-A net.Conn may be used by many at once. A Write holds the descriptor's write lock until all of its bytes are with the kernel (poll.FD, fdMutex), so a second one waits
-for the whole of the first, however often the kernel took only a part. Here the first is stuck in the middle, before a closed window, when the others begin.
-The order of the others is anybody's guess, and where a message is several Writes they mix.
+A net.Conn may be used by many at once. A Write holds the descriptor's write lock until all of its bytes are with the kernel (poll.FD,
+fdMutex), so a second one waits for the whole of the first, however often the kernel took only a part. Here the first is stuck in the
+middle, before a closed window, when the others begin. The order of the others is anybody's guess, and where a message is several Writes
+they mix.
 """
+
+from itertools import pairwise
 
 from faultlab.lab import Lab
 from faultlab.scenario import Expected, Scenario
@@ -38,7 +41,7 @@ def test_myth_conn_not_concurrent(lab: Lab) -> None:
     came = ""
     while len(came) < 3 * LENGTH:
         came += peer.recv(1024).data or ""
-    pieces = 1 + sum(one != other for one, other in zip(came, came[1:], strict=False))
+    pieces = 1 + sum(one != other for one, other in pairwise(came))
     for write in writing:
         write.result()
     peer.send(f"{pieces} pieces")

@@ -1,8 +1,8 @@
 """A read deadline has passed once, data arrives after it, and every further read fails at once.
 
-SetReadDeadline takes an instant, not a duration: past it every read fails before the kernel is asked (poll.FD, prepareRead), data or no data, until another instant
-is set. Nothing is lost; the same read succeeds when the deadline is taken away. In languages whose timer is a duration for each call, SO_RCVTIMEO's kind, the
-claim would be true.
+SetReadDeadline takes an instant, not a duration: past it every read fails before the kernel is asked (poll.FD, prepareRead), data or no
+data, until another instant is set. Nothing is lost; the same read succeeds when the deadline is taken away. In languages whose timer is a
+duration for each call, SO_RCVTIMEO's kind, the claim would be true.
 """
 
 from faultlab.lab import Lab

@@ -1,7 +1,7 @@
 """A line from a tutorial is compiled: net.Dial with a third argument.
 
-net.Dial takes a network and an address, no more, and Go has no optional arguments: the type checker counts. What the third was
-meant for, a timer or a local address, are fields of a net.Dialer. Nothing is sent by a line that does not compile.
+net.Dial takes a network and an address, no more, and Go has no optional arguments: the type checker counts. What the third was meant for,
+a timer or a local address, are fields of a net.Dialer. Nothing is sent by a line that does not compile.
 """
 
 from faultlab.lab import Lab
@@ -17,7 +17,9 @@ SCENARIO = Scenario(
     claim="A connection is dialled with net.Dial(network, address, nil).",
     judged="false",
     expected=[
-        Expected("compile", "REFUSED", message="too many arguments in call to net.Dial\n\thave (string, string, nil)\n\twant (string, string)"),
+        Expected(
+            "compile", "REFUSED", message="too many arguments in call to net.Dial\n\thave (string, string, nil)\n\twant (string, string)"
+        ),
         Expected("compile"),
         Expected("connect"),
     ],

@@ -1,7 +1,8 @@
 """The name server keeps silent, and the dial's own timer ends the lookup, too.
 
-DialContext and Dialer.Timeout hand what is left of their time to the resolver (net.Dialer.DialContext, Resolver.lookupIPAddr), so that the dial fails when the timer
-says, in the middle of a lookup that the resolver's own timers would carry on for seconds. The words name the lookup, and no server.
+DialContext and Dialer.Timeout hand what is left of their time to the resolver (net.Dialer.DialContext, Resolver.lookupIPAddr), so that
+the dial fails when the timer says, in the middle of a lookup that the resolver's own timers would carry on for seconds. The words name
+the lookup, and no server.
 """
 
 from faultlab.faults.resolver import NameServer, asking

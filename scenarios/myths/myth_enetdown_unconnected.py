@@ -1,7 +1,8 @@
 """A socket that was never connected is read, and so is a connected one whose interface is down: neither says that the network is down.
 
-ENETDOWN belongs to what talks to an interface itself, like a packet socket. tcp_recvmsg_locked asks the state first: CLOSE, without a FIN behind it, is
-ENOTCONN. A connection does not know its interface at all, so a read of it waits as ever; and a new connect finds no route, for routes go with the interface.
+ENETDOWN belongs to what talks to an interface itself, like a packet socket. tcp_recvmsg_locked asks the state first: CLOSE, without a FIN
+behind it, is ENOTCONN. A connection does not know its interface at all, so a read of it waits as ever; and a new connect finds no route,
+for routes go with the interface.
 """
 
 from faultlab.faults.link import LinkDown

@@ -1,7 +1,8 @@
 """The peer resets, the program's next call is a write, and it says connection reset; only the one after it says broken pipe.
 
-sk_stream_error hands out the pending sk_err before it thinks of EPIPE, and there is one: tcp_reset left ECONNRESET. With it there is no SIGPIPE either. XNU looks
-first whether the socket can send at all, so macOS is said to answer EPIPE here; no record from there is in this catalogue.
+sk_stream_error hands out the pending sk_err before it thinks of EPIPE, and there is one: tcp_reset left ECONNRESET. With it there is no
+SIGPIPE either. XNU looks first whether the socket can send at all, so macOS is said to answer EPIPE here; no record from there is in this
+catalogue.
 """
 
 from faultlab.lab import Lab

@@ -1,7 +1,8 @@
 """The program has shut its writing side down, the peer has acknowledged that, and a write says broken pipe.
 
-In FIN_WAIT_2 the socket is still the program's: tcp_sendmsg_locked finds SEND_SHUTDOWN and says EPIPE. 'Use of closed network connection', and its kin in
-other languages, are said without the kernel, of a connection that the program has closed; by then it makes no difference in which state that was.
+In FIN_WAIT_2 the socket is still the program's: tcp_sendmsg_locked finds SEND_SHUTDOWN and says EPIPE. 'Use of closed network
+connection', and its kin in other languages, are said without the kernel, of a connection that the program has closed; by then it makes no
+difference in which state that was.
 """
 
 from faultlab.lab import Lab

@@ -1,7 +1,8 @@
 """A program dials localhost by its name, and is connected.
 
-A name is as good as an address: the resolver finds it in /etc/hosts, and what it finds is dialled, one after the other. ::1 comes first where it is listed,
-and a server that listens at 127.0.0.1 only refuses there; most languages then try the next. What does fail is an address without a port.
+A name is as good as an address: the resolver finds it in /etc/hosts, and what it finds is dialled, one after the other. ::1 comes first
+where it is listed, and a server that listens at 127.0.0.1 only refuses there; most languages then try the next. What does fail is an
+address without a port.
 """
 
 from faultlab.lab import Lab

@@ -1,7 +1,8 @@
 """This host's own firewall drops what TCP sends, and neither a write nor a connect is told that it is not permitted.
 
-The filter does answer EPERM (nf_hook_slow), and a datagram's sender gets it. TCP takes a segment that could not be sent for one that was lost, and sends it again:
-__tcp_transmit_skb's result never reaches the program. So the write succeeds, its data arrives as soon as the rule is gone, and a connect waits for its timer.
+The filter does answer EPERM (nf_hook_slow), and a datagram's sender gets it. TCP takes a segment that could not be sent for one that was
+lost, and sends it again: __tcp_transmit_skb's result never reaches the program. So the write succeeds, its data arrives as soon as the
+rule is gone, and a connect waits for its timer.
 """
 
 from faultlab.faults.packet_filter import FilterVerdict

@@ -1,8 +1,8 @@
 """A server that had no SO_REUSEADDR is restarted with it, and still cannot bind.
 
-What blocks the port is the TIME_WAIT of a connection it served. bind lets a newcomer beside it only where both have the option (inet_bind_conflict), and TIME_WAIT has
-what the old listener had (tw_reuse is copied in inet_twsk_alloc). A program with the option from its first start never meets this. Nor has the
-option anything to do with resets: it is looked at by bind, and by nothing else.
+What blocks the port is the TIME_WAIT of a connection it served. bind lets a newcomer beside it only where both have the option
+(inet_bind_conflict), and TIME_WAIT has what the old listener had (tw_reuse is copied in inet_twsk_alloc). A program with the option from
+its first start never meets this. Nor has the option anything to do with resets: it is looked at by bind, and by nothing else.
 """
 
 from faultlab.lab import Lab

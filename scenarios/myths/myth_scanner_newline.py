@@ -1,7 +1,8 @@
 """The peer's last line has no newline, its FIN follows, and the line reader hands the line out all the same.
 
-bufio.Scanner gives its split function what is left when the stream ends, and ScanLines takes that for a last line (bufio.ScanLines, atEOF). After it there is
-nothing, and no error either: a Scanner does not call the end of a stream one. It does fail for a line above 64 KiB: bufio.Scanner: token too long.
+bufio.Scanner gives its split function what is left when the stream ends, and ScanLines takes that for a last line (bufio.ScanLines,
+atEOF). After it there is nothing, and no error either: a Scanner does not call the end of a stream one. It does fail for a line above 64
+KiB: bufio.Scanner: token too long.
 """
 
 from faultlab.lab import Lab

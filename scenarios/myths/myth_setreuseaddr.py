@@ -1,8 +1,8 @@
 """A line from an article is compiled: SetReuseAddr on a connection.
 
 A *net.TCPConn has no such method, and one would come too late: SO_REUSEADDR is looked at by bind (inet_csk_get_port), and a connection is
-bound already. Where it matters, at a listener, package net sets it by itself; anything else is set by the Control function of
-a net.ListenConfig or net.Dialer, which runs before the bind.
+bound already. Where it matters, at a listener, package net sets it by itself; anything else is set by the Control function of a
+net.ListenConfig or net.Dialer, which runs before the bind.
 """
 
 from faultlab.lab import Lab

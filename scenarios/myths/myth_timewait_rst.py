@@ -1,8 +1,8 @@
 """The server closed first and is in TIME_WAIT; the client comes again, from the same port or another, and nobody is reset.
 
-TIME_WAIT belongs to one connection, which is four numbers. From another port the SYN meets the listener as if there were no TIME_WAIT. From the
-same port it meets the TIME_WAIT, and as its timestamp is newer tcp_timewait_state_process gives way (TCP_TW_SYN). A SYN that might be a straggler
-is answered with an ACK, not with a RST: time-wait-old-syn.
+TIME_WAIT belongs to one connection, which is four numbers. From another port the SYN meets the listener as if there were no TIME_WAIT.
+From the same port it meets the TIME_WAIT, and as its timestamp is newer tcp_timewait_state_process gives way (TCP_TW_SYN). A SYN that
+might be a straggler is answered with an ACK, not with a RST: time-wait-old-syn.
 """
 
 from faultlab.lab import Lab

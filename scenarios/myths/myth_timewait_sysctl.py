@@ -1,8 +1,8 @@
 """With a tcp_fin_timeout of one second a socket in FIN_WAIT_2 is soon gone, and one in TIME_WAIT stays where it is.
 
-The setting limits how long a closed socket waits for the peer's FIN (tcp_fin_time), which is another wait. TIME_WAIT lasts TCP_TIMEWAIT_LEN, a
-constant of 60 s in the kernel's source, and no setting makes it longer or shorter. Here both wait side by side: when the first has been
-forgotten the second still blocks the port.
+The setting limits how long a closed socket waits for the peer's FIN (tcp_fin_time), which is another wait. TIME_WAIT lasts
+TCP_TIMEWAIT_LEN, a constant of 60 s in the kernel's source, and no setting makes it longer or shorter. Here both wait side by side: when
+the first has been forgotten the second still blocks the port.
 """
 
 from faultlab.lab import Lab

@@ -205,7 +205,7 @@ class Runtime:
             said = "\n".join(line for line in (done.stdout + done.stderr).splitlines() if not line.startswith("#"))
             where = re.match(rf"(?:\./)?{re.escape(how['file'])}:\d+:\d+: ", said)
             if where is None:  # it did not come so far as to look at the line
-                raise RuntimeUnavailable(self.name, f"its compiler failed: {said.strip()[:300]}", "mend the toolchain; see `faultlab doctor`")
+                raise RuntimeUnavailable(self.name, f"its compiler failed: {said.strip()[:300]}", "mend the toolchain")
             return said[where.end() :].strip()
 
     # ---- words -----------------------------------------------------------------------------------------------------
@@ -281,7 +281,8 @@ def _seen_in(message: str) -> dict[str, str]:
 
 
 def playing(kind: str, named: Sequence[str] | None, only: Sequence[str] = ()) -> list[str]:
-    """The runtimes that play scenarios of a kind: those named of that kind, or else all that are played by default (`only` those, where given).
+    """The runtimes that play scenarios of a kind: those named of that kind, or else all that are played by default,
+    of `only` those where it says some.
 
     Where those named are all of another kind they are kept, so that the play says why it cannot be.
     """
