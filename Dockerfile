@@ -60,7 +60,7 @@ RUN python -c 'import hatchling' 2>/dev/null || pip install -q --no-cache-dir ha
 COPY --from=build-kernel /opt/faultlab/kernels /opt/faultlab/kernels
 COPY .ci/as-owner /usr/local/bin/as-owner
 WORKDIR /faultlab
-ENV FAULTLAB_DRIVERS=/opt/faultlab/drivers.json XDG_CACHE_HOME=/opt HOME=/tmp TMPDIR=/dev/shm
+ENV FAULTLAB_DRIVERS=/opt/faultlab/drivers.json XDG_CACHE_HOME=/opt HOME=/tmp
 ENTRYPOINT ["as-owner", "/reports"]
 CMD ["pytest", "scenarios"]
 

@@ -45,6 +45,7 @@ def test_time_wait_tw_reuse(lab: Lab) -> None:
     lab.client.host.sysctl("net.ipv4.tcp_tw_reuse", int(lab.variant in ("reuse", "fixed-port")))
     conn, peer = lab.connected()
     conn.close()
+    conn.until("FIN_WAIT2")  # the ACK of its FIN must not be overtaken by the FIN that follows
     peer.recv()
     peer.close()
     conn.until("TIME_WAIT")

@@ -27,9 +27,10 @@ SCENARIO = Scenario(
 
 def test_myth_timewait_rst(lab: Lab) -> None:
     """The server closes first; dial again from the same port, or from another."""
-    conn, peer = lab.connected()
+    conn, peer = lab.connected(half_open=True)
     peer.close()
     conn.recv()
+    peer.until("FIN_WAIT2")  # the ACK of its FIN must not be overtaken by the FIN that follows
     conn.close()
     peer.until("TIME_WAIT")
     conn.until("CLOSE")

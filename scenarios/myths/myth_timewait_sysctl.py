@@ -37,7 +37,7 @@ def test_myth_timewait_sysctl(lab: Lab) -> None:
     whole = lab.client.connect()
     waiting = lab.server.accept()
     waiting.close()
-    whole.until("CLOSE_WAIT")
+    waiting.until("FIN_WAIT2")  # the ACK of its FIN must not be overtaken by the FIN that follows
     whole.close()
     waiting.until("TIME_WAIT")
     half = lab.client.connect()

@@ -14,6 +14,7 @@ import platform
 import re
 import select
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -148,6 +149,7 @@ class Guest(Channel):
                 self.process.wait()
             self._console.close()
         os.close(self._out)
+        shutil.rmtree(self.folder, ignore_errors=True)  # the watchdog has done it, unless it was killed
 
 
 class Uml:
