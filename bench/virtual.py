@@ -19,7 +19,10 @@ def plays(backend: Uml, ids: Sequence[str], runtimes: Sequence[str]) -> tuple[li
         known[name].prepare()
     began = time.monotonic()
     done = [player.play(entries[i], known[r], backend)[0] for i in ids for r in runtimes]
-    return done, time.monotonic() - began
+    real = time.monotonic() - began
+    slowest = sorted(done, key=lambda p: -p.elapsed)[:3]
+    print(f"  the slowest: {', '.join(f'{p.name} {p.elapsed:.1f} s' for p in slowest)}")
+    return done, real
 
 
 def say(what: str, done: Sequence[Play], real: float, must: str) -> None:

@@ -295,8 +295,9 @@ class RemoteTestbed:
 
     @staticmethod
     def _ask_wait(channel: Channel, seconds: float) -> dict[str, Any]:
-        # In virtual time a wait of hours takes milliseconds; real time bounds it from outside all the same.
-        real = ANSWER_WITHIN * 4 if channel.virtual else seconds + ANSWER_WITHIN
+        # In virtual time a wait of hours takes milliseconds; real time bounds it from outside all the same, a day at a time.
+        seconds = min(seconds, 86400.0) if channel.virtual else seconds
+        real = ANSWER_WITHIN * 2 if channel.virtual else seconds + ANSWER_WITHIN
         answer: dict[str, Any] = channel.ask("wait", real, seconds=seconds)
         return answer
 

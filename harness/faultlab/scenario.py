@@ -255,7 +255,7 @@ def compare(
         if bounds is not None and not bounds[0] <= took <= bounds[1] * slow:
             low, high = bounds
             differences.append(f"{where}: took {took:.3f} s, expected {low:g} to {high * slow:g} s")
-    if len(observed) > len(steps) or len(observed) < len(steps) and not partial:
+    if len(observed) > len(steps) or (len(observed) < len(steps) and not partial):
         differences.append(f"{len(steps)} operations expected, {len(observed)} observed")
     return Comparison(tuple(differences), tuple(used))
 

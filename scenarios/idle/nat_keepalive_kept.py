@@ -36,7 +36,7 @@ def test_nat_keepalive_kept(lab: Lab) -> None:
         conn = lab.client.connect(options={"keepalive": False})
         peer = lab.server.accept()
         conn.option("keepalive", True)
-        lab.pause(1.4 * int(lab.bed.host("router").sysctl(TIMEOUT)))
+        lab.pause(1.1 * int(lab.bed.host("router").sysctl(TIMEOUT)))
         conn.send(b"hello")
         peer.recv()
         peer.send(b"world")

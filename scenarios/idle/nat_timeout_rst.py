@@ -40,7 +40,7 @@ def test_nat_timeout_rst(lab: Lab) -> None:
         lab.server.listen()
         conn = lab.client.connect(options={"keepalive": False})
         lab.server.accept()
-        lab.pause(1.1 * int(lab.bed.host("router").sysctl(TIMEOUT)))
+        lab.pause(1.02 * int(lab.bed.host("router").sysctl(TIMEOUT)))
         conn.send(b"hello")
         conn.recv()
         conn.recv()

@@ -27,7 +27,7 @@ def test_myth_own_close_eof(lab: Lab) -> None:
     """The peer closes; close, read, write."""
     conn, peer = lab.connected(half_open=True)
     peer.close()
-    conn.until("CLOSE_WAIT")
+    peer.until("FIN_WAIT2")  # the ACK of its FIN must not be overtaken by the FIN that follows
     conn.close()
     conn.recv()
     conn.send(b"more")

@@ -51,7 +51,7 @@ WAYS_ON = "or play in real time: --backend netns, --backend docker"
 class Guest(Channel):
     """The channel to a kernel that runs as a process. Each request is bounded in real time, whatever its own clock says."""
 
-    def __init__(self, kernel: Kernel, number: int = 0) -> None:
+    def __init__(self, kernel: Kernel) -> None:
         self.name, self.virtual, self.broken = f"uml guest {kernel.version}", True, False
         self.kernel = kernel
         self._buffer, self._asked = b"", "nothing"
@@ -66,7 +66,8 @@ class Guest(Channel):
         init = self.folder / "init"
         init.write_text(_init(self.folder), encoding="utf-8", errors="surrogateescape")
         init.chmod(0o700)
-        cpus = sorted(os.sched_getaffinity(0))
+        # Workers of one session are spread over the processors, sessions beside each other by chance.
+        worker, cpus = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")), sorted(os.sched_getaffinity(0))
         command = [
             str(kernel.binary), f"mem={MEMORY}", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", f"init={init}",
             "con=null", "con0=null,fd:2", f"con1=null,fd:{answers}", f"con2=null,fd:{stop}", "ssl=null", "quiet", "random.trust_cpu=on",
@@ -77,7 +78,7 @@ class Guest(Channel):
                 self.process = subprocess.Popen(
                     [
                         sys.executable, "-I", "-S", watchdog.__file__, str(self.folder), str(watched),
-                        str(cpus[(number + os.getppid()) % len(cpus)]), *command,
+                        str(cpus[(worker + os.getppid()) % len(cpus)]), *command,
                     ],
                     stdin=subprocess.DEVNULL, stdout=console, stderr=console, pass_fds=[watched, answers, stop], start_new_session=True,
                     env={**os.environ, "TMPDIR": _memory_folder(), identity.VARIABLE: identity.own()},
@@ -169,18 +170,18 @@ class Uml:
                 self.name, f"user-mode Linux is for Linux on x86-64, this is {platform.system()} on {platform.machine()}", WAYS_ON
             )
         try:
-            self._booted(0)
+            self._booted()
         except AgentError as e:
             raise BackendUnavailable(self.name, f"its kernel does not boot: {e}", WAYS_ON) from e
 
     @contextmanager
     def testbed(self, plan: Plan) -> Iterator[RemoteTestbed]:
         """Build a testbed inside and undo all of it on exit; a guest that broke is replaced by a new one."""
-        guest = self._booted(plan.number)
+        guest = self._booted()
         with built(guest, plan, f"linux-{guest.release}") as bed:
             yield bed
 
-    def _booted(self, number: int) -> Guest:
+    def _booted(self) -> Guest:
         """The session's guest."""
         if self._guest is not None and self._guest.broken:
             self.close()
@@ -190,7 +191,7 @@ class Uml:
                 wanted = os.environ.get(kernels.VARIABLE)
                 reason = f"no kernel {wanted} is built" if wanted else "no kernel is built"
                 raise BackendUnavailable(self.name, reason, f"faultlab kernel build, {WAYS_ON}")
-            self._guest = Guest(kernel, number)
+            self._guest = Guest(kernel)
             atexit.register(self.close)
         return self._guest
 
