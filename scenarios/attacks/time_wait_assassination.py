@@ -30,6 +30,7 @@ def test_time_wait_assassination(lab: Lab) -> None:
     conn, peer = lab.connected()
     conn.close()
     peer.recv()
+    conn.until("FIN_WAIT2")  # the ACK of its FIN must not be overtaken by the FIN that follows
     peer.close()
     conn.until("TIME_WAIT")
     with lab.fault(ForgedReset(to="client")):

@@ -31,9 +31,10 @@ SCENARIO = Scenario(
 
 def test_time_wait_syn_reuse(lab: Lab) -> None:
     """The server closes first; dial again from the same port."""
-    conn, peer = lab.connected()
+    conn, peer = lab.connected(half_open=True)
     peer.close()
     conn.recv()
+    peer.until("FIN_WAIT2")  # the ACK of its FIN must not be overtaken by the FIN that follows
     conn.close()
     peer.until("TIME_WAIT")
     conn.until("CLOSE")

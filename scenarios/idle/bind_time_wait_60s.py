@@ -39,7 +39,7 @@ def test_bind_time_wait_60s(lab: Lab) -> None:
     conn = lab.client.connect()
     peer = lab.server.accept()
     peer.close()
-    conn.until("CLOSE_WAIT")
+    peer.until("FIN_WAIT2")  # the ACK of its FIN must not be overtaken by the FIN that follows
     conn.close()
     peer.until("TIME_WAIT")
     listener.close()
