@@ -19,7 +19,7 @@ SCENARIO = Scenario(
     expected=[Expected("connect", "ETIMEDOUT", within=(2.9, 4.0), by_default=(126, 145))],
     wire=["> S", "> S"],
     never=["< *"],
-    counters={"client TcpExtTCPTimeouts": (2, 8)},
+    counters={"client TcpExtTCPTimeouts": (2, 11)},
     production="a program without a timer, that hangs for two minutes",
     diagnose="sysctl net.ipv4.tcp_syn_retries; ss -to state syn-sent",
     cure="Dialer.Timeout, or a context",
