@@ -441,12 +441,8 @@ class Agent:
 
     def _reachable(self, host: HostState, addresses: list[str]) -> None:
         """Wait until a host takes packets to its own IPv6 addresses: their routes are made by that work queue too (ip6_ins_rt)."""
-        end = time.monotonic() + 5
         for address in addresses:
-            while 2 not in self._lookup(host, address)[1]:  # RTN_LOCAL
-                if time.monotonic() > end:
-                    raise Refused(f"{address} of {host.name} is not in use after 5 s")
-                time.sleep(0.0001)
+            _eventually(lambda: 2 in self._lookup(host, address)[1], f"{address} of {host.name} is not in use")  # noqa: B023  # it is called at once; 2 is RTN_LOCAL
 
     @staticmethod
     def _running(host: HostState, index: int) -> None:
@@ -455,11 +451,7 @@ class Agent:
         The end that came up first learns of its carrier by a work queue (linkwatch_event); until that has given it a queueing
         discipline (dev_activate) it throws away what it should send, and the first SYN would be late by a second.
         """
-        end = time.monotonic() + 5
-        while not host.ip.get_links(index)[0]["flags"] & IFF_RUNNING:
-            if time.monotonic() > end:
-                raise Refused(f"the interface of {host.name} has no carrier after 5 s")
-            time.sleep(0.0001)  # where time stands still while anything computes, only this lets the work queue run
+        _eventually(lambda: host.ip.get_links(index)[0]["flags"] & IFF_RUNNING, f"the interface of {host.name} has no carrier")
         # The flag is set first, the rest follows under the same lock, which this no-op has to wait for.
         host.ip.link("set", index=index, state="up")
 
@@ -896,6 +888,15 @@ def _in_thread(work: Callable[[], subprocess.Popen[bytes]]) -> subprocess.Popen[
     if failed:
         raise failed[0]
     return done[0]
+
+
+def _eventually(true: Callable[[], Any], otherwise: str) -> None:
+    """Look until it is true, for what a work queue of the kernel does; Refused when it is not after 5 s."""
+    end = time.monotonic() + 5
+    while not true():
+        if time.monotonic() > end:
+            raise Refused(f"{otherwise} after 5 s")
+        time.sleep(0.0001)  # where time stands still while anything computes, only this lets the work queue run
 
 
 def _close_host(host: HostState) -> None:

@@ -6,7 +6,6 @@ import base64
 import json
 import os
 import select
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -396,5 +395,3 @@ def interrupt_safe_popen(argv: Sequence[str], **kwargs: Any) -> subprocess.Popen
     """Start a process that Ctrl-C does not reach: it ends when its standard input does."""
     return subprocess.Popen(list(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **kwargs)
 
-
-SIGKILL = signal.SIGKILL
