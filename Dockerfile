@@ -38,9 +38,10 @@ RUN python -m faultlab.runtimes --into /opt/faultlab/drivers.json && \
 
 FROM build-slim AS build-kernel
 # User-mode Linux exists for x86-64 only.
-RUN test -d /opt/faultlab/kernels || test "$(uname -m)" != x86_64 || { \
+RUN mkdir -p /opt/faultlab && if test -d /opt/kernels; then cp -a /opt/kernels /opt/faultlab/kernels; \
+    elif test "$(uname -m)" = x86_64; then \
       apt-get update -q && apt-get install -y -q --no-install-recommends linux-source make binutils flex bison bc xz-utils && \
-      python -c 'from faultlab import kernels; kernels.build()'; }
+      python -c 'from faultlab import kernels; kernels.build()'; fi
 RUN mkdir -p /opt/faultlab/kernels
 
 FROM host AS slim

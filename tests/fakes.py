@@ -42,6 +42,7 @@ class Loopback:
     name: ClassVar[str] = "loopback"
     virtual: ClassVar[bool] = False
     foreign: ClassVar[bool] = False
+    parallel: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._channel: Channel | None = None
@@ -87,6 +88,7 @@ class Nowhere:
     name: ClassVar[str] = "nowhere"
     virtual: ClassVar[bool] = False
     foreign: ClassVar[bool] = False
+    parallel: ClassVar[bool] = False
 
     def check(self) -> None:
         """Say so."""
@@ -97,6 +99,9 @@ class Nowhere:
         """Never called."""
         yield from ()
         raise AssertionError("a backend that is not available was used")
+
+    def close(self) -> None:
+        """Nothing is kept."""
 
 
 READY = """

@@ -58,7 +58,7 @@ def sequences(entry: Entry) -> Iterator[tuple[str | None, list[Expected]]]:
 def symbols(entry: Entry) -> set[str]:
     """Every symbol a scenario uses, in its sequences and in its deviations."""
     expected = {step.result for _, steps in sequences(entry) for step in steps}
-    return expected | {d.sees for d in entry.scenario.deviations} - {"absent", "unsupported"}
+    return expected | {one for d in entry.scenario.deviations for one in d.sees.split(" or ")} - {"absent", "unsupported"}
 
 
 # ---- files ---------------------------------------------------------------------------------------------------------

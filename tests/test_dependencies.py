@@ -19,7 +19,8 @@ PACKAGE = Path(faultlab.__file__).parent
 MAY_KNOW = {
     "scenarios": {"lab", "web", "scenario", "faults", "testbed", "errors"},
     "web": {"lab", "scenario", "errors"},
-    "scenario": set(), "errors": set(), "wire": set(), "errnos": set(), "identity": set(), "agent": set(), "watchdog": set(),
+    "scenario": set(), "errors": set(), "wire": set(), "errnos": set(), "identity": set(), "agent": {"tracepoints"}, "watchdog": set(),
+    "tracepoints": set(), "account": {"wire", "errnos"},
     "testbed": {"errors", "wire"},
     "faults": {"testbed", "errors", "wire", "faults"},
     "backends": {"testbed", "errors", "wire", "remote", "identity", "backends", "kernels", "watchdog"},
@@ -29,7 +30,7 @@ MAY_KNOW = {
     "kernels": {"identity", "errors", "runtimes"},
     "scripted": {"faults", "remote", "wire"},
     "runtimes": {"scenario", "errors", "errnos", "identity", "runtimes"},
-    "catalogue": {"scenario", "errors"},
+    "catalogue": {"scenario", "errors", "runtimes"},
     "record": {"errors", "catalogue", "testbed"},
     "report": {"record", "errors", "ladder", "report"},
     "ladder": set(),

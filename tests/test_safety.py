@@ -224,11 +224,11 @@ def test_exception_in_a_story(mark: str, netns: Netns) -> None:
 # ---- half-built ----------------------------------------------------------------------------------------------------
 
 
-def held(netns: Netns) -> int:
+def held(agent: Channel) -> int:
     """How many network namespaces the agent holds besides its own."""
     links = []
     try:
-        for fd in Path(f"/proc/{halves(netns._agent())[1]}/fd").iterdir():
+        for fd in Path(f"/proc/{halves(agent)[1]}/fd").iterdir():
             with suppress(FileNotFoundError):  # closed since the folder was read: the agent lets go in a thread
                 links.append(os.readlink(fd))
     except PermissionError:  # the agent is somebody else in its user namespace
@@ -236,12 +236,12 @@ def held(netns: Netns) -> int:
     return len({link for link in links if link.startswith("net:")}) - 1
 
 
-def await_held(netns: Netns, number: int) -> None:
+def await_held(agent: Channel, number: int) -> None:
     """The agent lets go in a thread of its own; each question it answers gives it time to."""
     end = time.monotonic() + GONE_WITHIN
-    while held(netns) != number:
-        assert time.monotonic() < end, f"the agent holds {held(netns)} namespaces, not {number}"
-        netns._agent().ask("wait", seconds=0.01)
+    while held(agent) != number:
+        assert time.monotonic() < end, f"the agent holds {held(agent)} namespaces, not {number}"
+        agent.ask("wait", seconds=0.01)
 
 
 @pytest.mark.parametrize("settings", [{"net.ipv4.ip_local_port_range": "nonsense"}, {"net.ipv4.tcp_syn_retries": 1000}])
@@ -268,14 +268,15 @@ def _whole_again(netns: Netns) -> None:
     entry = catalogue.load()["connect-refused-rst"]
     play, problem = Player().play(entry, all_runtimes()["python"], netns)
     assert problem is None and play.verdict == "match"
-    await_held(netns, 0)
+    await_held(netns._agent(), 0)
 
 
 def test_a_testbed_holds_two_namespaces(netns: Netns) -> None:
     """What the tests above measure is there to be measured."""
-    with netns.testbed(Plan()):
-        await_held(netns, 2)
-    await_held(netns, 0)
+    with netns.testbed(Plan()) as bed:
+        agent = bed.channels[0]
+        await_held(agent, 2)
+    await_held(agent, 0)
 
 
 # ---- nothing leaves ------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ import fcntl
 import ipaddress
 import json
 import os
+import select
 import selectors
 import shutil
 import signal
@@ -80,6 +81,7 @@ class Program:
 
     popen: subprocess.Popen[bytes]
     pidfd: int
+    host: str = ""
     partial: bytes = b""
     stderr: bytes = b""
 
@@ -204,6 +206,8 @@ class Agent:
         self.scratch: str | None = None
         self.files: list[str] = []
         self.places: list[str] = []
+        self.account: Any = None
+        """What tells the kernel's own account, or why nothing does."""
 
     # ---- the conversation ------------------------------------------------------------------------------------------
 
@@ -500,7 +504,7 @@ class Agent:
             for limit, value in limits.items():
                 resource.prlimit(popen.pid, getattr(resource, limit), (value, value))
         assert popen.stdout is not None and popen.stderr is not None
-        program = Program(popen, os.pidfd_open(popen.pid))
+        program = Program(popen, os.pidfd_open(popen.pid), host)
         self.programs[name] = program
         for stream in (popen.stdout, popen.stderr):
             os.set_blocking(stream.fileno(), False)
@@ -554,7 +558,7 @@ class Agent:
         popen = program.popen
         with contextlib.suppress(ProcessLookupError):
             os.killpg(popen.pid, signal.SIGKILL)
-        popen.wait()
+        self._reap(program)
         for stream in (popen.stdout, popen.stderr):
             assert stream is not None
             with contextlib.suppress(KeyError, ValueError):
@@ -566,6 +570,18 @@ class Agent:
         if popen.stdin is not None:
             with contextlib.suppress(OSError):
                 popen.stdin.close()
+
+    def _reap(self, program: Program) -> int:
+        """Take leave of a program that ends; its status.
+
+        The last of its threads to end is still clearing its part of /proc when the program as a whole has ended, and reaping it clears
+        the rest: a loop that gives way only to what a clock tells it to (shrink_dcache_parent), and here no tick comes while it runs.
+        So the others are let finish first.
+        """
+        if isinstance(self.lines, Frozen):
+            select.select([program.pidfd], [], [])
+            time.sleep(0.0001)
+        return program.popen.wait()
 
     def do_run(self, host: str, argv: list[str], stdin: str | None = None, timeout: float = 20.0) -> dict[str, Any]:
         """Run a command at a host to its end."""
@@ -596,6 +612,8 @@ class Agent:
                 requested = True
             elif isinstance(key.data, HostState):
                 self._packets(key.data)
+            elif callable(key.data):
+                key.data()
             else:
                 self._program_event(key.data, key.fd)
         return requested
@@ -630,7 +648,7 @@ class Agent:
             for stream in (popen.stdout, popen.stderr):
                 if stream in self.selector.get_map():
                     self._program_event(name, stream.fileno())
-            status = popen.wait()
+            status = self._reap(program)
             words = program.stderr.decode(errors="replace")
             self.events.append({"event": "exit", "program": name, "status": status, "stderr": words, "t": time.time()})
             return
@@ -667,16 +685,16 @@ class Agent:
         return [s for s in _dump(diag, protocol) if (":" in s["local"][0]) == (family == socket.AF_INET6)]
 
     def do_until(
-        self, host: str, family: int, local: list[Any], remote: list[Any] | None, states: list[str], seconds: float
+        self, host: str, family: int, local: list[Any], remote: list[Any] | None, states: list[str], seconds: float, unread: int = 0
     ) -> dict[str, Any]:
-        """Wait until a socket is in one of the states; `CLOSE` is also a socket that is gone. `seen`: the last state."""
+        """Wait until a socket is in one of the states, with so much unread; `CLOSE` is also: gone. `seen`: the last state."""
         end = time.monotonic() + seconds
         diag = self.hosts[host].diag
         while True:
             seen = "CLOSE"
             for s in _dump(diag, 6):
                 if s["local"] == local and (s["remote"] == remote or (remote is None and s["remote"][1] == 0)):
-                    seen = s["state"]
+                    seen = s["state"] if s["recv_q"] >= unread else f"{s['state']} with {s['recv_q']} bytes unread"
                     if seen in states:
                         break
             left = end - time.monotonic()
@@ -727,6 +745,25 @@ class Agent:
                         counters[prefix + name] = int(value)
         return counters
 
+    def do_account(self, begin: bool) -> Any:
+        """The kernel's own account: begin it, which answers with why there is none; or tell what it has said since."""
+        if self.account is None:
+            try:
+                from faultlab import tracepoints
+
+                alone = isinstance(self.lines, Frozen)
+                self.account = tracepoints.opened(alone, apart=alone or "--sandbox" in sys.argv[1:])
+                for waker in getattr(self.account, "wakers", ()):
+                    self.selector.register(waker, selectors.EVENT_READ, self.account.drain)
+            except ImportError:  # a container's agent is this one file
+                self.account = "in a container the kernel's tracepoints are out of reach"
+        if isinstance(self.account, str):
+            return self.account
+        if begin:
+            return self.account.begin()
+        hosts = {program.popen.pid: program.host for program in self.programs.values()}
+        return self.account.told(lambda pid: hosts.get(pid, ""))
+
     def do_dropped(self) -> int:
         """How many packets the taps had to let go unseen."""
         total = 0
@@ -754,6 +791,17 @@ class Agent:
                     own.settings.setdefault(name, old)
                 _write_sysctl(name, value)
         return old
+
+    def do_kernel(self, name: str, value: str | int | None = None) -> dict[str, str]:
+        """Read and set what all hosts of a kernel share, and take what it has logged; only where the kernel is the lab's own."""
+        if not isinstance(self.lines, Frozen):
+            raise Refused("this kernel is not the lab's own")
+        old = _read_sysctl(name)
+        if value is not None:
+            _write_sysctl(name, value)
+        log = ctypes.create_string_buffer(1 << 18)
+        size = libc.klogctl(4, log, len(log))  # SYSLOG_ACTION_READ_CLEAR
+        return {"value": old, "log": log.raw[: max(0, size)].decode(errors="replace")}
 
     def do_route(self, host: str, verb: str, dst: str, kind: str = "unicast", via: str | None = None, dev: str | None = None,
                  scope: str | None = None) -> None:  # fmt: skip

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from faultlab import runtimes
 from faultlab.errors import ScenarioError
 from faultlab.scenario import Scenario
 
@@ -50,6 +51,7 @@ def entry(module: ModuleType, path: Path) -> Entry:
         raise ScenarioError(f"{path}: a scenario file has its story in a function test_{name}(lab)")
     if not (module.__doc__ or "").strip():
         raise ScenarioError(f"{path}: a scenario file begins with a docstring that says what happens and why")
+    scenario = runtimes.amended(name.replace("_", "-"), scenario)
     return Entry(name.replace("_", "-"), path.parent.name, scenario, story, inspect.cleandoc(module.__doc__ or ""), path)
 
 

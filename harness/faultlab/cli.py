@@ -24,6 +24,7 @@ from faultlab.play import Play, Player, backend_named
 from faultlab.record import RecordWriter, header
 from faultlab.report.text import clean as visible
 from faultlab.runtimes import all_runtimes, cache_folder, playing
+from faultlab.together import SideBySide
 
 OK, DIFFERS, USAGE, LAB, NOTHING = 0, 1, 2, 3, 4
 MARKS = {"match": "✓", "deviates": "≈", "differs": "✗", "lab-error": "!", "unavailable": "–", "unsupported": "·"}
@@ -140,14 +141,15 @@ def run(ids: tuple[str, ...], everything: bool, runtimes: tuple[str, ...], backe
         chosen([variant], sorted(known), "variant")
         plays = [p for p in plays if (p[3] or "plain") == variant]
     writer = RecordWriter(record_path, header(names, where)) if record_path else None
-    player = Player()
+    playing_all = SideBySide(Player())
+    begun = [(e, r, v, playing_all.begin(e, all_runtimes()[r], backend_named(b), v)) for e, r, b, v in plays]
     done: list[Play] = []
     status = "interrupted"
     try:
-        for number, (entry, runtime, backend, v) in enumerate(plays, start=1):
+        for number, (entry, runtime, v, result) in enumerate(begun, start=1):
             if not as_json and err.is_terminal:
                 err.print(f"[dim]{number}/{len(plays)} {entry.id} {runtime} {v or ''} …[/dim]", end="\r", overflow="crop", no_wrap=True)
-            play, _ = player.play(entry, all_runtimes()[runtime], backend_named(backend), v)
+            play, _ = result()
             done.append(play)
             if writer:
                 writer.scenario(explain.data(entry))
@@ -161,6 +163,7 @@ def run(ids: tuple[str, ...], everything: bool, runtimes: tuple[str, ...], backe
         err.print("interrupted; everything is undone" + (", the record has what was played" if writer else ""))
         sys.exit(130)
     finally:
+        playing_all.close()
         if writer:
             writer.close(status)
     if not as_json:
@@ -199,10 +202,15 @@ def show_line(play: Play) -> None:
             out.print(Text(f"    seen: {o['op']} {ladder.result(o)} {o.get('message', '')}", style="dim"), soft_wrap=True)
 
 
+WIDE = 110
+"""Columns of a terminal in which the kernel has a column of its own."""
+
+
 def show_ladder(play: Mapping[str, Any], observed: str) -> None:
     """Time, programs and wire, one under the other."""
     rungs = ladder.rungs(play, observed)
-    lanes = ladder.lanes(rungs)
+    narrow = out.width < WIDE
+    lanes = ladder.LANES if narrow else ladder.lanes(rungs)
     title = f"{play['scenario']} as {play['runtime']} sees it ({play['runtime_version']}; {play['stack']})"
     table = Table(title=Text(visible(title)), title_justify="left", box=None, pad_edge=False, header_style="bold")
     table.add_column("time", justify="right", no_wrap=True)
@@ -218,10 +226,17 @@ def show_ladder(play: Mapping[str, Any], observed: str) -> None:
             arrow = {">": f"── {text} ──▶", "<": f"◀── {text} ──"}.get(row.direction, text)
             style = "magenta" if row.forged else "red" if row.tone in ("reset", "icmp") else "blue"
             cells["wire"] = Text(arrow + (" forged" if row.forged else ""), style=style)
+        elif row.lane == "kernel":
+            style = "red" if row.tone else "cyan"
+            cells["kernel"] = Text(visible(row.label), style=style)
+            if narrow:  # in the column of its host
+                cells[row.at if row.at in lanes else "wire"] = Text(f"kernel: {text}", style=style)
         else:
             cells[row.lane] = Text(text, style="bold" if row.lane == observed else "default")
-        table.add_row(Text(ladder.duration(row.t), style="dim"), *cells.values())
+        table.add_row(Text(ladder.duration(row.t), style="dim"), *(cells[lane] for lane in lanes))
     out.print(table)
+    if (why := play["evidence"].get("kernel_silent")) and "kernel" in play["evidence"]:
+        out.print(Text(f"No account of the kernel's own: {visible(why)}", style="dim"))
     words = [o for o in play["observations"] if o.get("message")]
     if words:
         out.print()
@@ -229,6 +244,8 @@ def show_ladder(play: Mapping[str, Any], observed: str) -> None:
         inner = f" ({visible(o['cause'])})" if o.get("cause") and o["cause"] not in o["message"] else ""
         said = (visible(o["message"]) + inner, f"   {' > '.join(o.get('chain', ()))}")
         out.print(Text.assemble((f"{o['op']}: ", "bold"), said[0], (said[1], "dim")), soft_wrap=True)
+    for what, path in ladder.causes(play):
+        out.print(Text.assemble((f"{visible(what)}", "bold"), (f"   ← {visible(path)}" if path else "", "dim")), soft_wrap=True)
     for name, found in play["evidence"].get("fault", {}).items():
         out.print(Text(f"fault {name}: {', '.join(f'{k} {v}' for k, v in found.items())}", style="dim"), soft_wrap=True)
 

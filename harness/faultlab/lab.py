@@ -7,13 +7,14 @@ succeed, or there is no story.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from faultlab.driver import DriverSession
 from faultlab.errnos import name_of
-from faultlab.errors import DriverCrashed, PeerFailed, Unsupported, WaitTimedOut
+from faultlab.errors import DriverCrashed, PeerFailed, Unavailable, Unsupported, WaitTimedOut
 from faultlab.remote import RemoteHost, RemoteTestbed
 from faultlab.scenario import Observation, Scenario
 from faultlab.scripted import ScriptedPeer, scripted
@@ -72,6 +73,7 @@ class Handle:
         """Write all of it; a datagram may say to whom."""
         if to is not None:
             refuse_foreign(to[0])
+            to = (to[0], self.side.port(to[1]))
             facts = self._facts() | _end_facts("remote", to)
             return self.side.perform("send", facts, sock=self.sock, data=_text(data), size=size, to=list(to), **more)
         return self._do("send", data=_text(data), size=size, **more)
@@ -136,6 +138,12 @@ class Handle:
         lab = self.side.lab
         return lab.bed.until(self.side.host.name, self.local, self.remote, states, lab.patience(seconds))
 
+    def until_unread(self, count: int, seconds: float = 10.0) -> None:
+        """Wait until so many bytes have come that the program has not read: they lie in the kernel's queue."""
+        assert self.local is not None
+        lab = self.side.lab
+        lab.bed.until(self.side.host.name, self.local, self.remote, ("ESTABLISHED", "CLOSE_WAIT"), lab.patience(seconds), count)
+
     @property
     def far_end(self) -> Handle:
         """The peer's end of this connection, which its kernel may know before its program does."""
@@ -177,6 +185,11 @@ class Side:
         """The other end."""
         return self.lab.server if self is self.lab.client else self.lab.client
 
+    def port(self, number: int | None) -> int:
+        """The port that stands for one of the story's; the usual one where the story names none."""
+        number = PORT if number is None else number
+        return number if number in self.lab.real_ports else self.lab.bed.ports(number)
+
     def name(self) -> str:
         """A name for another socket."""
         self._count += 1
@@ -193,6 +206,7 @@ class Side:
         self, sock: str, port: int | None, address: str | None, *, local: Endpoint | None = None, **more: Any
     ) -> tuple[Handle, Observation]:
         """Connect a socket of that name."""
+        local = local and (local[0], self.port(local[1]))
         target, facts = self._target(port, address, local)
         local_list = list(local) if local else None
         seen = self.perform("connect", facts, sock=sock, address=target[0], port=target[1], local=local_list, **more)
@@ -203,6 +217,7 @@ class Side:
         self, port: int | None = None, *, address: str | None = None, local: Endpoint | None = None, **more: Any
     ) -> tuple[Handle, Pending]:
         """Start to connect and go on with the story."""
+        local = local and (local[0], self.port(local[1]))
         target, facts = self._target(port, address, local)
         handle = Handle(self, self.name(), local, target)
         local_list = list(local) if local else None
@@ -210,7 +225,7 @@ class Side:
         return handle, Pending(handle, "connect", number, facts)
 
     def _target(self, port: int | None, address: str | None, local: Endpoint | None) -> tuple[Endpoint, dict[str, str]]:
-        target = (self.peer.address if address is None else address, PORT if port is None else port)
+        target = (self.peer.address if address is None else address, self.port(port))
         for asked in (target, local):
             if asked is not None:
                 refuse_foreign(asked[0])
@@ -227,7 +242,7 @@ class Side:
 
     def listen(self, port: int | None = None, *, address: str | None = None, backlog: int | None = None, **more: Any) -> Handle:
         """Listen at its own address, or another one."""
-        local = (self.address if address is None else address, PORT if port is None else port)
+        local = (self.address if address is None else address, self.port(port))
         refuse_foreign(local[0])
         sock = self.name()
         facts = _facts(local, None)
@@ -238,7 +253,7 @@ class Side:
 
     def bind(self, port: int | None = None, *, address: str | None = None, sock: str | None = None, **more: Any) -> Handle:
         """Bind a socket and do no more."""
-        local = (self.address if address is None else address, PORT if port is None else port)
+        local = (self.address if address is None else address, self.port(port))
         refuse_foreign(local[0])
         sock = sock or self.name()
         seen = self.perform("bind", _facts(local, None), sock=sock, address=local[0], port=local[1], **more)
@@ -363,8 +378,10 @@ class Side:
             known["when"] = f"{known.get('when', '')} {network}".strip()
         for end in ("local", "remote"):  # what the socket really got, where it was not known before
             if answer.get(end):
+                self.lab.real_ports.add(answer[end][1])
                 known |= _end_facts(end, (answer[end][0], answer[end][1]))
-        if "resolver" in known and ":" in (message := str(answer.get("message"))):  # the port a question came from: one that did ask
+        message = "" if self.lab.bed.blind else str(answer.get("message"))
+        if "resolver" in known and ":" in message:  # the port a question came from: one that did ask
             asked = [p for p in self.lab.bed.packets if p.proto == "udp" and p.dport == 53 and p.src == self.host.address(4)]
             known |= next((_end_facts("local", (p.src, p.sport)) for p in asked if show((p.src, p.sport)) in message), {})
         seen = Observation(
@@ -403,11 +420,36 @@ class Lab:
         sides = {name: Side(self, bed.host(name), drivers[name], scenario.observe == name) for name in ("client", "server")}
         self.client, self.server = sides["client"], sides["server"]
         self.evidence: dict[str, Any] = {}
+        self.real_ports: set[int] = set()
+        """Ports that sockets were seen to have, which no others stand for."""
+
+    @property
+    def loopback(self) -> str:
+        """The loopback address of this play's family, where the hosts have others to reach each other by."""
+        self._apart()
+        return "127.0.0.1" if self.family == 4 else "::1"
+
+    def _apart(self) -> None:
+        if ipaddress.ip_address(self.client.address).is_loopback:
+            raise Unavailable("an address beyond the loopback", "both hosts are this machine's loopback", "play it on another backend")
+
+    @property
+    def broadcast(self) -> str:
+        """The address of everybody on the link between the hosts: IPv4's broadcast, or the multicast address of all nodes."""
+        self._apart()
+        if self.family == 6:
+            return "ff02::1"
+        return str(ipaddress.ip_network(f"{self.client.address}/24", strict=False).broadcast_address)
 
     @property
     def observed(self) -> Side:
         """The side whose program is under observation."""
         return self.client if self.client.observed else self.server
+
+    @property
+    def published(self) -> str:
+        """The address at which a container engine publishes the server's port."""
+        return self.bed.plan.gateway
 
     def connected(self, **more: Any) -> tuple[Handle, Handle]:
         """An established connection: the client's end, dialled with what more is asked, and the server's."""

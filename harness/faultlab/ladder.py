@@ -7,7 +7,7 @@ ladder (the terminal, a picture, a table, Mermaid) draws those rows.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
 from typing import Any
@@ -28,9 +28,16 @@ class Rung:
     """On the wire: `>` from the client, `<` to it, empty for others."""
     forged: bool = False
     tone: str = ""
-    """What kind of event it is, for whoever draws it: reset, fin, syn, data, icmp, error, eof."""
+    """What kind of event it is, for whoever draws it: reset, fin, syn, data, icmp, error, eof, drop."""
     call: int = 0
     """The number of the call that begins here, minus the number of the one that ends here; 0 for what happens at once."""
+    at: str = ""
+    """Whose kernel says it, where that is known."""
+
+    @property
+    def label(self) -> str:
+        """The text with whose kernel says it."""
+        return f"{self.at} {self.text}" if self.at else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,44 @@ def rungs(play: Mapping[str, Any], observed: str = "client") -> list[Rung]:
         for o in observations:
             number += 1
             found += _operation(o, lane, seen, number)
+    found += _kernel(play["evidence"].get("kernel") or ())
     return sorted(found, key=lambda r: r.t)
+
+
+def _kernel(account: Sequence[Mapping[str, Any]]) -> list[Rung]:
+    """The kernel's own account. States of one socket that follow each other at once are one rung."""
+    found: list[Rung] = []
+    last: Mapping[str, Any] = {}
+    for e in account:
+        same = all(e.get(name) == last.get(name) for name in ("what", "at", "local", "remote"))
+        if e["what"] == "state" and same and e.get("was") == last.get("is") and e["t"] - last["t"] < 0.0001:
+            found[-1] = replace(found[-1], text=f"{found[-1].text} → {e.get('is', '?')}")
+        else:
+            found.append(Rung(e["t"], "kernel", spoken(e), tone=TONES.get(e["what"], ""), at=e["at"]))
+        last = e
+    return found
+
+
+TONES = {"error": "error", "drop": "drop", "reset sent": "reset", "reset received": "reset"}
+
+
+def spoken(e: Mapping[str, Any]) -> str:
+    """One event of the kernel's account in words."""
+    reason, where = e.get("reason", ""), e.get("where", "")
+    match e["what"]:
+        case "state":
+            return f"{e.get('was', '?')} → {e.get('is', '?')}"
+        case "error":
+            return f"hands the socket {e.get('errno', '?')}"
+        case "reset sent":
+            return f"sends RST: {reason}" if reason else "sends RST"
+        case "reset received":
+            return "takes the RST"
+        case "retransmit":
+            return f"sends again, in {e.get('is', '?')}"
+        case "drop":
+            return f"drops it: {reason or 'no reason given'}" + (f" in {where}" if where else "")
+    return " ".join(filter(None, (e["what"], reason, where)))
 
 
 def layout(found: Sequence[Rung]) -> list[Row]:
@@ -110,7 +154,23 @@ def _segment(s: Mapping[str, Any]) -> Rung:
     direction = ">" if s["from"] == "client" else "<" if s.get("to", "client") == "client" else ""
     if s["from"] == s.get("to"):  # over its own loopback
         direction, text = "", f"{text} ({s['from']} to itself)"
+    elif not direction:  # beyond whatever stands between the two
+        text = f"{text} ({s['from']} to {s['to']})"
     return Rung(s["t"], "wire", text, direction, bool(s.get("forged")), tone)
+
+
+def causes(play: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Who ended it and why, as the kernel says: each RST, error and dropped packet, and the functions that led there, innermost first."""
+    found = {}
+    for e in play["evidence"].get("kernel") or ():
+        if e["what"] in ("error", "reset sent", "drop"):
+            path = [name for name in e.get("path", ()) if name not in ("sk_error_report", e.get("where"))]
+            found.setdefault(f"{e['at']}’s kernel {spoken(e)}" if e["at"] else f"the kernel {spoken(e)}", " ← ".join(path[:CAUSES]))
+    return list(found.items())
+
+
+CAUSES = 6
+"""Functions of a path that are shown."""
 
 
 def duration(seconds: float) -> str:
@@ -145,6 +205,8 @@ def mermaid(rows: Sequence[Row]) -> str:
             lines.append(f"    {one}{arrow}{other}: {text}")
         else:
             over = row.lane if row.lane in ("client", "server") else "client,server"
+            if row.lane == "kernel":
+                over, text = (row.at if row.at in ("client", "server") else over), f"kernel, {text}"
             lines.append(f"    Note over {over}: {text}")
     return "\n".join(lines) + "\n"
 

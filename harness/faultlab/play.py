@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from faultlab import wire
+from faultlab.account import account
 from faultlab.backends import BACKENDS
 from faultlab.catalogue import Entry
 from faultlab.driver import DriverSession
@@ -102,21 +105,26 @@ def peer_runtime(there: Callable[[Runtime], object] = Runtime.prepare) -> Runtim
 
 
 class Player:
-    """Plays scenarios one after another; keeps between them only what a session may keep: built drivers and agents."""
+    """Plays scenarios; keeps between them only what a session may keep: which drivers and backends there are.
 
-    def __init__(self, *, number: int = 0, slow: float | None = None, peer: Runtime | None = None) -> None:
-        self.number, self.peer = number, peer
+    Several threads may have it play at a time, where the backend is one that holds several testbeds.
+    """
+
+    def __init__(self, *, number: int = 0, slow: float | None = None, peer: Runtime | None = None, account: bool = True) -> None:
+        self.number, self.peer, self.account = number, peer, account
         self.slow = slow if slow is not None else float(os.environ.get("FAULTLAB_SLOW", "1"))
         self._drivers: dict[str, Driver | Unavailable] = {}
         self._checked: dict[str, Unavailable | None] = {}
+        self._once = threading.Lock()
 
     def driver(self, runtime: Runtime) -> Driver:
         """The runtime's driver; what made it unavailable once is said again, not tried again."""
-        if runtime.name not in self._drivers:
-            try:
-                self._drivers[runtime.name] = runtime.prepare()
-            except Unavailable as e:
-                self._drivers[runtime.name] = e
+        with self._once:
+            if runtime.name not in self._drivers:
+                try:
+                    self._drivers[runtime.name] = runtime.prepare()
+                except Unavailable as e:
+                    self._drivers[runtime.name] = e
         driver = self._drivers[runtime.name]
         if isinstance(driver, Unavailable):
             raise driver
@@ -124,12 +132,13 @@ class Player:
 
     def check(self, backend: Backend) -> None:
         """Raise BackendUnavailable where the backend cannot play; found out once a session."""
-        if backend.name not in self._checked:
-            try:
-                backend.check()
-                self._checked[backend.name] = None
-            except Unavailable as e:
-                self._checked[backend.name] = e
+        with self._once:
+            if backend.name not in self._checked:
+                try:
+                    backend.check()
+                    self._checked[backend.name] = None
+                except Unavailable as e:
+                    self._checked[backend.name] = e
         if (problem := self._checked[backend.name]) is not None:
             raise problem
 
@@ -167,9 +176,9 @@ class Player:
         scenario = entry.scenario
         virtual = backend.virtual
         if scenario.virtual_only and not virtual:
-            raise Unavailable(entry.id, "its timers are the kernel's defaults, hours long", "play it in virtual time: --backend uml")
+            raise Unavailable(entry.id, "it needs a kernel of its own: default timers, or limits of the whole kernel", "play it in virtual time: --backend uml")
         settings = {**scenario.settings, **({} if virtual else scenario.shortened)}
-        plan = Plan(settings=settings, router=scenario.router, number=self.number)
+        plan = Plan(settings=settings, router=scenario.router, published=scenario.published, number=self.number)
         with ExitStack() as stack:
             bed = stack.enter_context(backend.testbed(plan))
             bed.family = 6 if variant == "ipv6" else 4
@@ -197,6 +206,7 @@ class Player:
 
             lab = Lab(bed, scenario, drivers, variant, gap, runtime.compile)
             broken_off: Exception | None = None
+            silent = (bed.blind or bed.begin_account()) if self.account else "nobody asked it"
             try:
                 entry.story(lab)
             except (WaitTimedOut, PeerFailed, DriverHung, AssertionError) as e:
@@ -207,12 +217,12 @@ class Player:
                 if not any(channel.broken for channel in bed.channels):
                     now = bed.wait(0.0)
                     play.virtual_elapsed = now - clock if bed.virtual else None
-                    self._gather(lab, play)
+                    self._gather(lab, play, silent)
             self._judge(lab, entry, runtime, variant, play, broken_off)
 
-    def _gather(self, lab: Lab, play: Play) -> None:
-        """Evidence: segments, counters and what the faults say, on one clock that starts with the play's first event."""
-        packets = [p for p in lab.bed.packets if p.proto != "other"]
+    def _gather(self, lab: Lab, play: Play, silent: str | None) -> None:
+        """Evidence: segments, the kernel's account, counters, what the faults say; on one clock that starts with the play's first event."""
+        packets = [] if lab.bed.blind else [p for p in lab.bed.packets if p.proto != "other"]
         times = [o.t for o in (*play.observations, *play.peer) if o.t] + [p.t for p in packets]
         start = min(times, default=0.0)
         play.segments = seen = wire.segments(packets, lab.bed.names, start, lab.bed.forged)
@@ -222,7 +232,12 @@ class Player:
             "segments": [_segment(s) for s in seen],
             "counters": {name: dict(host.counters()) for name, host in lab.bed.hosts.items()},
             "fault": {name: dict(found) for name, found in lab.evidence.items()},
+            **({"wire": lab.bed.blind} if lab.bed.blind else {}),
         }
+        if silent is None:
+            play.evidence |= account(lab.bed.account(), lab.bed.names, packets, start, alone=lab.bed.virtual)
+        else:
+            play.evidence |= {"kernel": None, "kernel_silent": silent}
         lost = lab.bed.lost_packets()
         if lost:
             raise LabError(f"the capture lost {lost} packets, so it proves nothing")
@@ -231,7 +246,7 @@ class Player:
         """Compare. A story that was broken off is to blame on what the program saw before, if that was something else already."""
         scenario = entry.scenario
         found = compare(
-            scenario, play.observations, runtime=runtime.name, rules=runtime.wording,
+            scenario, play.observations, runtime=runtime.name, rules=partial(runtime.wording, version=play.runtime_version),
             habits=runtime.habits(scenario.expected_for(variant)), variant=variant,
             stack=play.stack or "", virtual=lab.bed.virtual, slow=self.slow,
             partial=broken_off is not None,
@@ -243,6 +258,8 @@ class Player:
         if found.differences:
             differences = [*found.differences, *([f"so the story was broken off: {broken_off}"] if broken_off else [])]
             raise Disagreement(differences, "\n".join(_line(o) for o in play.observations)) from broken_off
+        if lab.bed.blind:  # what the programs saw is all there is; the evidence says so
+            return
         must, never = scenario.wire_for(variant, runtime.name)
         problems = wire.check(must, never, play.segments)
         problems += counter_problems(scenario.counters_for(variant, runtime.name), play.evidence["counters"])

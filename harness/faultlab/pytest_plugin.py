@@ -7,7 +7,7 @@ and turns the verdict into pytest's own outcomes: differs -> failed, lab-error -
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,11 +21,14 @@ from faultlab.errors import Disagreement, LabError, ScenarioError, Unavailable, 
 from faultlab.play import Player, backend_named
 from faultlab.record import RecordWriter, header
 from faultlab.runtimes import all_runtimes, playing
+from faultlab.together import Result, SideBySide
 
-PLAYER = pytest.StashKey[Player]()
+PLAYING = pytest.StashKey[SideBySide]()
+BEGUN = pytest.StashKey[Callable[[], Result]]()
 WRITER = pytest.StashKey[RecordWriter]()
 PLAY = "faultlab-play"
 SCENARIO = "faultlab-scenario"
+WHOLE = "faultlab-whole-scenarios"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -106,12 +109,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Play instead of calling the story with a fixture's value."""
     if (which := _play_of(pyfuncitem)) is None:
         return None
-    entry, runtime, backend, variant = which
+    entry = which[0]
     config = pyfuncitem.config
-    if PLAYER not in config.stash:
-        worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-        config.stash[PLAYER] = Player(number=int(worker))
-    play, problem = config.stash[PLAYER].play(entry, all_runtimes()[runtime], backend_named(backend), variant)
+    if BEGUN not in pyfuncitem.stash:
+        _begin(pyfuncitem)
+    play, problem = pyfuncitem.stash[BEGUN]()
     pyfuncitem.user_properties.append((SCENARIO, explain.data(entry)))
     pyfuncitem.user_properties.append((PLAY, play.as_json()))
     if isinstance(problem, Unavailable):
@@ -123,6 +125,47 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if problem is not None:
         raise problem
     return True
+
+
+def _unit(nodeid: str) -> str:
+    """What one process plays: all plays of a scenario, once; of anybody else's tests, a function."""
+    function, _, parameters = nodeid.partition("[")
+    number = parameters.rpartition("-")[2].rstrip("]")
+    return f"{function} {number}" if number.isdigit() else function
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where plain `-n` would give single tests to whichever process is free: give it a whole scenario."""
+    if config.getoption("dist") != "load":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByUnit(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+        def _split_scope(self, nodeid: str) -> str:
+            return _unit(nodeid)
+
+    return ByUnit(config, log)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process that it has scenarios as a whole."""
+    if node.config.getoption("dist") == "load":
+        node.workerinput[WHOLE] = True
+
+
+def _begin(first: pytest.Item) -> None:
+    """Begin the plays of a scenario side by side, as far as they are this process's to play; each item takes its own result."""
+    config = first.config
+    if PLAYING not in config.stash:
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+        config.stash[PLAYING] = SideBySide(Player(number=int(worker)))
+    mine = not hasattr(config, "workerinput") or WHOLE in config.workerinput
+    for item in [i for i in first.session.items if _unit(i.nodeid) == _unit(first.nodeid)] if mine else [first]:
+        if (which := _play_of(item)) is not None:
+            entry, runtime, backend, variant = which
+            item.stash[BEGUN] = config.stash[PLAYING].begin(entry, all_runtimes()[runtime], backend_named(backend), variant)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -169,7 +212,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Close the record with a footer that says how the session ended."""
+    """Break off what is still being played, and close the record with a footer that says how the session ended."""
+    if (playing := session.config.stash.get(PLAYING, None)) is not None:
+        playing.close()
     if (writer := session.config.stash.get(WRITER, None)) is not None:
         whole = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and not (session.shouldfail or session.shouldstop)
         writer.close("complete" if whole else "interrupted")

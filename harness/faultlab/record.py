@@ -249,7 +249,7 @@ def _keyword(name: str, value: Any, node: Mapping[str, Any]) -> Check:
             return lambda v: re.search(value, v) is not None
         case "items":
             item = _compiled(value)
-            return lambda v: all(map(item, v))
+            return lambda v: v is None or all(map(item, v))
         case "properties":
             known = {key: _compiled(child) for key, child in value.items()}
             return lambda v: all(known[key](child) for key, child in v.items() if key in known)

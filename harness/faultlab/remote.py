@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from faultlab import wire
-from faultlab.errors import AgentError, WaitTimedOut
+from faultlab.errors import AgentError, Unavailable, WaitTimedOut
 from faultlab.testbed import PINNED, Finished, Plan
 
 ANSWER_WITHIN = 30.0
@@ -226,15 +226,26 @@ class RemoteTestbed:
         self.plan, self.channels, self.hosts, self.stack = plan, list(dict.fromkeys(channels)), dict(hosts), stack
         self.virtual = channels[0].virtual
         self.family = 4
-        self.packets: list[wire.Packet] = []
+        self._packets: list[wire.Packet] = []
         self.programs: dict[str, RemoteProgram] = {}
         self._watchers: list[Callable[[wire.Packet], None]] = []
         self.drivers: Mapping[str, Mapping[str, Any]] | None = None
         """The drivers that its hosts have of their own, as `faultlab.runtimes` writes them down; None: those of this machine."""
+        self.blind = ""
+        """Why neither wire nor counters can be seen; empty where they can."""
+        self.ports: Callable[[int], int] = int
+        """Which port stands for one that a story names: the same, unless the hosts share their ports with others."""
 
     def host(self, name: str) -> RemoteHost:
         """The host of that name."""
         return self.hosts[name]
+
+    @property
+    def packets(self) -> Sequence[wire.Packet]:
+        """Everything captured so far, in order. Raises Unavailable where nothing can be."""
+        if self.blind:
+            raise Unavailable("what the wire carried", self.blind, "play it on another backend: --backend netns")
+        return self._packets
 
     @property
     def names(self) -> dict[str, str]:
@@ -242,6 +253,8 @@ class RemoteTestbed:
         found = {address: name for name, host in self.hosts.items() for address in host.addresses}
         if "router" in self.hosts:
             found |= dict.fromkeys(self.plan.far_side, "router")
+        if self.plan.published:
+            found[self.plan.gateway] = "engine"
         return found
 
     @property
@@ -308,7 +321,7 @@ class RemoteTestbed:
                     t=event["t"], at=event["host"], interface=event["interface"], out=event["out"],
                 )  # fmt: skip
                 if packet is not None:
-                    self.packets.append(packet)
+                    self._packets.append(packet)
                     for watcher in tuple(self._watchers):
                         watcher(packet)
             elif (program := self.programs.get(event["program"])) is None:
@@ -327,18 +340,38 @@ class RemoteTestbed:
                 raise WaitTimedOut(what, seconds, last_seen())
             now = self.wait(end - now)
 
-    def until(self, host: str, local: tuple[str, int], remote: tuple[str, int] | None, states: Sequence[str], seconds: float) -> str:
-        """Wait until a socket of a host is in one of the states; raises WaitTimedOut with the state last seen."""
+    def until(
+        self, host: str, local: tuple[str, int], remote: tuple[str, int] | None, states: Sequence[str], seconds: float, unread: int = 0
+    ) -> str:
+        """Wait until a socket of a host is in one of the states, and has so many bytes that nobody has read.
+
+        Raises WaitTimedOut with the state last seen.
+        """
         channel = self.hosts[host].channel
         answer = channel.ask(
             "until", (ANSWER_WITHIN * 4 if channel.virtual else seconds + ANSWER_WITHIN), host=host,
             family=10 if ":" in local[0] else 2, local=list(local), remote=list(remote) if remote else None,
-            states=list(states), seconds=seconds,
+            states=list(states), seconds=seconds, unread=unread,
         )  # fmt: skip
         self.wait(0.0)
         if not answer["reached"]:
             raise WaitTimedOut(" or ".join(states), seconds, answer["seen"])
         return str(answer["seen"])
+
+    def begin_account(self) -> str | None:
+        """Have the kernel tell its own account from here on; why it does not, where it does not."""
+        why: str | None = self.channels[0].ask("account", begin=True)
+        return why
+
+    def account(self) -> Mapping[str, Any]:
+        """What the kernel has told since: `events` in order, and how many were `lost`."""
+        told: Mapping[str, Any] = self.channels[0].ask("account", begin=False)
+        return told
+
+    def kernel(self, name: str, value: int | str | None = None) -> Mapping[str, str]:
+        """Read and set what all hosts of a kernel of the lab's own share: its old `value`, and the kernel's `log` since the last time."""
+        told: Mapping[str, str] = self.channels[0].ask("kernel", name=name, value=value)
+        return told
 
     def lost_packets(self) -> int:
         """How many packets the captures missed; a capture with holes proves nothing."""
@@ -349,7 +382,7 @@ def topology(plan: Plan) -> dict[str, Any]:
     """What an agent is asked to build for a plan: hosts, links and routes."""
     settings = {**PINNED, **plan.settings}
     hosts = {
-        name: {"sysctls": settings, "capture": name != "server" or plan.router} for name in ("client", "server")
+        name: {"sysctls": settings, "capture": name != "server" or plan.router or plan.published} for name in ("client", "server")
     }  # both ends of a bare wire see the same; the client's is enough
     ends: list[dict[str, Any]] = []
     routes: dict[str, list[dict[str, Any]]] = {}
@@ -378,6 +411,8 @@ def _end(number: int, ipv4: str, ipv6: str, name: str = "eth0") -> dict[str, Any
 @contextmanager
 def built(channel: Channel, plan: Plan, stack: str) -> Iterator[RemoteTestbed]:
     """A testbed that one agent builds out of namespaces; undone on exit."""
+    if plan.published:
+        raise Unavailable("a published port", "only a container engine publishes ports", "--backend docker")
     interfaces = channel.ask("build", **topology(plan))
     try:
         hosts = {}

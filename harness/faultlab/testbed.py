@@ -72,6 +72,8 @@ class Plan:
     settings: Mapping[str, int | str] = field(default_factory=dict)
     """Kernel settings of all hosts, over PINNED."""
     router: bool = False
+    published: bool = False
+    """Whether the server's port is published by a container engine, so that its proxy stands between the two."""
     number: int = 0
     """Tells the testbeds of one session apart: each worker has addresses of its own."""
 
@@ -92,6 +94,11 @@ class Plan:
         """The router's addresses on the server's side."""
         n = 4 * (self.number % 60)
         return f"203.0.113.{n + 3}", f"2001:db8:2::{n + 3:x}"
+
+    @property
+    def gateway(self) -> str:
+        """The engine's own address on the network of its containers; a published port is published there and nowhere else."""
+        return f"198.51.100.{4 * (self.number % 60) + 6}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,24 +179,32 @@ class Testbed(Protocol):
 
     def watching(self, watcher: Callable[[Packet], None]) -> AbstractContextManager[None]:
         """Call the watcher for each packet as it is seen, while the block lasts."""
+    def kernel(self, name: str, value: int | str | None = None) -> Mapping[str, str]:
+        """Read and set what all hosts of a kernel of the lab's own share: its old `value`, and the kernel's `log` since the last time."""
+
     def wait_for(self, what: str, done: Callable[[], bool], seconds: float, last_seen: Callable[[], str]) -> None:
         """Let time pass until `done`; raises WaitTimedOut with what was last seen."""
 
 
 class Backend(Protocol):
-    """A way of building testbeds. Two methods; add no third without a decision."""
+    """A way of building testbeds."""
 
     name: ClassVar[str]
     virtual: ClassVar[bool]
     """Whether its clock is virtual, so that the kernel's timers can be played at their defaults."""
     foreign: ClassVar[bool]
     """Whether its hosts have files of their own, drivers included: what can be built here says nothing of them."""
+    parallel: ClassVar[bool]
+    """Whether it holds several testbeds at a time, each asked for by a thread of its own."""
 
     def check(self) -> None:
         """Raise BackendUnavailable when this machine cannot build a testbed."""
 
     def testbed(self, plan: Plan) -> AbstractContextManager[Any]:
         """Build a testbed and undo all of it on exit, even a half-built one."""
+
+    def close(self) -> None:
+        """End what is kept from one testbed to the next; one that stands breaks off."""
 
 
 class Fault(Protocol):

@@ -43,6 +43,6 @@ def test_listener_close_pending(lab: Lab) -> None:
         listener.close()
     conn.send(b"request")
     if not half_open:
-        lab.until_wire("< A")
+        conn.far_end.until_unread(7)
         listener.close()
     conn.recv()

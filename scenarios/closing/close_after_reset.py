@@ -27,7 +27,7 @@ def test_close_after_reset(lab: Lab) -> None:
     """Write; the peer resets without having read; close."""
     conn, peer = lab.connected()
     conn.send(b"request")
-    lab.until_wire("> PA/7")
+    peer.until_unread(7)
     peer.option("linger", 0)
     peer.close()
     conn.until("CLOSE")

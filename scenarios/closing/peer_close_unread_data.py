@@ -22,6 +22,7 @@ SCENARIO = Scenario(
     never=["< F*", "> R*"],
     counters={"server TcpExtTCPAbortOnClose": 1, "client TcpEstabResets": 1},
     same_words={
+        "published-reset": "ss -ltnp at the address that was dialled: docker-proxy there, and in the container nobody accepts",
         "process-killed": "at the peer: dmesg or its supervisor's log tells a kill",
         "read-reset": "the peer's counter: TcpExtTCPAbortOnClose rises only here",
         "read-reset-after-data": "on the peer: nstat TcpExtTCPAbortOnClose does not rise there",
@@ -37,7 +38,7 @@ def test_peer_close_unread_data(lab: Lab) -> None:
     """Send; the peer closes without having read it."""
     conn, peer = lab.connected()
     conn.send(b"0123456789")
-    lab.until_wire("> PA/10")
+    peer.until_unread(10)
     peer.close()
     conn.until("CLOSE")
     conn.recv()

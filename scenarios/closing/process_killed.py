@@ -32,10 +32,10 @@ SCENARIO = Scenario(
 
 def test_process_killed(lab: Lab) -> None:
     """The peer is killed, with nothing or with something unread; read."""
-    conn, _ = lab.connected()
+    conn, peer = lab.connected()
     if lab.variant == "unread":
         conn.send(b"request")
-        lab.until_wire("< A")
+        peer.until_unread(7)
     lab.server.kill()
     conn.recv()
     if lab.variant == "unread":

@@ -17,7 +17,10 @@ SCENARIO = Scenario(
     variants=["ipv6"],
     wire=["> S"],
     never=["< *"],
-    same_words={"connect-blackhole-kernel-timeout": "the errno: the kernel's timeout is ETIMEDOUT, the program's own is not"},
+    same_words={
+        "connect-blackhole-kernel-timeout": "the errno: the kernel's timeout is ETIMEDOUT, the program's own is not",
+        "published-silent": "the address: there it is the container's own, and the published port accepts",
+    },
     production="a security group or firewall that drops; a wrong address that nobody answers for",
     diagnose="tcpdump host SERVER and tcp: SYN after SYN, no answer; ss -o state syn-sent",
     cure="open the port; keep the timer shorter than what the caller has left",

@@ -20,6 +20,7 @@ SCENARIO = Scenario(
     never=["< *"],
     counters={"client TcpExtTCPTimeouts": (2, 11)},
     same_words={
+        "conntrack-table-full": "dmesg at the firewall; there the connections that were there before go on",
         "keepalive-timeout": "the operation: there it is a read or write on a connection that was there",
         "backlog-full-syn-drop": "on the server: ss -ltn shows a full accept queue there, nstat TcpExtListenOverflows rises",
         "connect-blackhole-app-timeout": "the errno: the program's own timer has none, the kernel's says ETIMEDOUT",

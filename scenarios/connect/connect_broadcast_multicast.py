@@ -5,8 +5,6 @@ TCP is between two. There is a route to a broadcast or multicast address, but tc
 stays at 0: there was one.
 """
 
-import ipaddress
-
 from faultlab.lab import Lab
 from faultlab.scenario import Expected, Scenario
 
@@ -31,7 +29,7 @@ SCENARIO = Scenario(
 
 def test_connect_broadcast_multicast(lab: Lab) -> None:
     """Dial everybody on the link."""
-    address = str(ipaddress.ip_network(f"{lab.client.address}/24", strict=False).broadcast_address) if lab.family == 4 else "ff02::1"
+    address = lab.broadcast
     if lab.variant == "multicast":
         lab.client.host.route("add", "224.0.0.0/4", dev="eth0")
         address = "224.0.0.1"

@@ -35,4 +35,4 @@ SCENARIO = Scenario(
 def test_connect_loopback_source(lab: Lab) -> None:
     """Dial the server from the loopback address."""
     lab.server.listen()
-    lab.client.connect(local=("127.0.0.1" if lab.family == 4 else "::1", PORT), deadline=0.3)
+    lab.client.connect(local=(lab.loopback, PORT), deadline=0.3)

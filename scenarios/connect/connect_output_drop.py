@@ -26,6 +26,7 @@ SCENARIO = Scenario(
     never_in={"reject": ["> S", "< S*"]},
     counters={"client TcpActiveOpens": 1, "client TcpAttemptFails": 1},
     same_words={
+        "conntrack-table-full": "dmesg; here a rule counts the SYNs (iptables -vnL OUTPUT)",
         "connect-blackhole-kernel-timeout": "the capture: there SYNs leave this host; here none does, and iptables -vnL OUTPUT counts them",
         "connect-refused-rst": "the capture at the peer: there the SYN arrives",
     },

@@ -27,6 +27,7 @@ SCENARIO = Scenario(
         "connect-refused-icmp-port": "the capture: an ICMP port unreachable comes instead of a RST",
         "connect-any-address": "the address in the words is 0.0.0.0 or ::, and the SYN is on lo",
         "connect-port-zero": "the port: 0 in the capture there",
+        "published-refused": "the address: there it is the container's own, and the published port accepts",
         "connect-output-drop": "the capture: there no SYN leaves this host, its own firewall made the RST up",
     },
     production="the service is down, on another port, or bound to another address; a firewall that rejects",

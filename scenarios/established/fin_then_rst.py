@@ -17,6 +17,7 @@ SCENARIO = Scenario(
     never=["> R*", "> PA"],
     counters={"client TcpEstabResets": 1},
     same_words={
+        "tcp-mem-orphans": "nstat TcpExtTCPAbortOnMemory at the peer; its dmesg",
         "read-eof": "tcpdump: a RST after the FIN; nstat TcpEstabResets",
         "write-close-wait": "tcpdump: there the first write goes out, and the RST answers it",
         "write-after-shutdown": "ss: there the own FIN is the first one; strace shows the program's shutdown",

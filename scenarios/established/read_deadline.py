@@ -20,7 +20,10 @@ SCENARIO = Scenario(
     variants=["ipv6"],
     wire=["> S", "< SA", "> A", "< PA"],
     never=["< R*", "> R*"],
-    same_words={"connect-in-progress": "the socket is non-blocking there, and no time passes"},
+    same_words={
+        "connect-in-progress": "the socket is non-blocking there, and no time passes",
+        "published-silent": "ss -ltnp at the address that was dialled: docker-proxy there; in the container no connection is established",
+    },
     production="a slow peer; a lost answer; a timer that is too short",
     diagnose="ss -ti: lastrcv and lastack tell a slow peer from a dead one",
     cure="a timer that fits the answer; decide whether the request may be repeated",

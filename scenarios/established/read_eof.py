@@ -19,6 +19,8 @@ SCENARIO = Scenario(
         "process-killed": "at the peer: dmesg or its supervisor's log tells a kill",
         "pending-error-order": "strace: there getsockopt(SO_ERROR) came first, and took a reset",
         "read-reset": "the first read: after a reset it is the error, and only the later ones say end of stream",
+        "published-refused": "ss -ltnp at the address that was dialled: docker-proxy there, and in the container nobody accepts",
+        "published-reset-eof": "ss -ltnp at the address that was dialled: docker-proxy there; the container itself had sent a RST",
         "fin-then-rst": "nstat TcpEstabResets: there a RST came after the FIN",
     },
     production="the server's idle timeout; a worker that was killed; the end of the answer",

@@ -18,6 +18,8 @@ SCENARIO = Scenario(
     never=["> R*"],
     counters={"client TcpEstabResets": 1},
     same_words={
+        "tcp-mem-orphans": "nstat TcpExtTCPAbortOnMemory at the peer; its dmesg",
+        "nat-mapping-lost-server-side": "tcpdump at the other end: there it sends no RST and still has ESTAB",
         "write-reset-first": "the operation: there a write was first, and got it",
         "rst-sack-edge": "tcpdump -S: there data before the RST is missing",
         "read-reset-after-data": "the capture: there data comes right before the RST",

@@ -20,8 +20,8 @@ import select
 import socket
 import subprocess
 import sys
+import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -46,8 +46,19 @@ OLDEST_API = (1, 40)
 """Docker 19.03, Podman 3: the first that take all we ask for."""
 SLOTS = 30
 """Networks that fit side by side into the documentation addresses, eight addresses each: engines refuse overlapping ones."""
-KEPT = 4
-"""Testbeds of different settings that are kept waiting for another play."""
+AT_A_TIME = 6
+"""Plays that a session plays side by side; most of their time goes by in waiting for timers of the kernel."""
+MOST = 8
+"""Testbeds of a session, those included that wait for another play."""
+PUBLISHED = 9000
+"""The port that a scenario about published ports has published."""
+KNOCK = (
+    "import socket, sys\n"
+    "s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)\n"
+    "s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b'\\1\\0\\0\\0\\0\\0\\0\\0')\n"  # nothing of it is on the wire later on
+    "sys.exit(len(s.recv(1)))"
+)
+"""A proxy accepts, and hangs up when nobody answers behind it."""
 DRIVERS = "/opt/faultlab/drivers.json"
 WAYS_ON = "or play on another backend: --backend netns, --backend uml"
 BUILD = "docker build -t faultlab FOLDER, with the folder of faultlab's source"
@@ -70,7 +81,7 @@ class Attached(Channel):
     def __init__(self, client: DockerClient, container: str, name: str) -> None:
         self.name, self.virtual, self.broken = name, False, False
         self.client, self.container = client, container
-        self._buffer, self._frames, self._words, self._id = b"", b"", b"", 0
+        self._buffer, self._frames, self._words, self._id, self._closed = b"", b"", b"", 0, False
         self._stream = client.api.attach_socket(container, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
         self._socket: Any = getattr(self._stream, "_sock", self._stream)  # the SDK wraps a socket of this machine for reading
         self._socket.settimeout(ANSWER_WITHIN)
@@ -139,10 +150,11 @@ class Attached(Channel):
         from docker.errors import APIError
 
         self.release()
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             end = time.monotonic() + 10
-            while select.select([self._out], [], [], max(0.0, end - time.monotonic()))[0] and self._more():
+            while not self._closed and select.select([self._out], [], [], max(0.0, end - time.monotonic()))[0] and self._more():
                 pass
+        self._closed = True  # the number of its descriptor may be another's soon
         for part in (getattr(self._stream, "_response", None), self._stream, self._socket):  # each of them holds it open
             if part is not None:
                 with suppress(OSError):
@@ -163,6 +175,12 @@ def _removed(client: DockerClient, container: str, error: type[Exception]) -> No
         return  # gone already
 
 
+def _dialling(bed: RemoteTestbed) -> bool:
+    """Whether the engine's proxy still calls a server that has not answered: the next play would hear it."""
+    called = {p.sport for p in bed.packets if p.src == bed.plan.gateway and p.flags == "S"}
+    return not called <= {p.dport for p in bed.packets if p.dst == bed.plan.gateway and "A" in p.flags and p.at == "server"}
+
+
 @dataclass(slots=True)
 class Containers:
     """The containers and networks of one testbed, which serve many plays."""
@@ -174,6 +192,8 @@ class Containers:
     interfaces: dict[str, Mapping[str, Mapping[str, Any]]] = field(default_factory=dict)
     drivers: dict[str, Any] = field(default_factory=dict)
     kernel: str = ""
+    lost: bool = False
+    """Whether the engine was away when they should have been removed."""
 
     @property
     def whole(self) -> bool:
@@ -196,16 +216,22 @@ class Containers:
         for channel in self.channels.values():
             channel.release()
 
-    def close(self) -> None:
-        """Remove them."""
+    def close(self) -> bool:
+        """Remove them; whether the engine could be asked to."""
+        import requests
         from docker.errors import APIError
 
         self.release()
-        for channel in self.channels.values():
-            channel.close()
-        for network in self.networks:
-            with suppress(APIError):
-                self.client.api.remove_network(network)
+        try:
+            for channel in self.channels.values():
+                channel.close()
+            for network in self.networks:
+                with suppress(APIError):
+                    self.client.api.remove_network(network)
+        except requests.exceptions.RequestException:
+            self.lost = True
+            return False
+        return True
 
 
 class Docker:
@@ -214,10 +240,16 @@ class Docker:
     name: ClassVar[str] = "docker"
     virtual: ClassVar[bool] = False
     foreign: ClassVar[bool] = True
+    parallel: ClassVar[bool] = True
 
     def __init__(self) -> None:
         self._client: DockerClient | None = None
-        self._beds: OrderedDict[object, Containers] = OrderedDict()
+        self._all: list[Containers] = []
+        self._free: list[tuple[object, Containers]] = []
+        """Testbeds that wait for another play, the one used last at the end."""
+        self._turns = threading.BoundedSemaphore(AT_A_TIME)
+        self._lock = threading.RLock()
+        """For the two lists, and for finding the engine."""
         self._reaper: subprocess.Popen[bytes] | None = None
         self._absent: set[str] = set()
         self._settable = True
@@ -229,77 +261,114 @@ class Docker:
     @contextmanager
     def testbed(self, plan: Plan) -> Iterator[RemoteTestbed]:
         """Containers that are as new, for one play; afterwards they are put back into that state, or away."""
-        made = self._take(plan)
-        try:
-            plan = replace(plan, number=2 * made.slot)
-            hosts = {}
-            for name, channel in made.channels.items():
-                hop = "router" if plan.router and name != "router" else {"client": "server"}.get(name, "client")
-                mac = made.interfaces[hop]["eth1" if hop == "router" and name == "server" else "eth0"]["mac"]
-                hosts[name] = RemoteHost(name, channel, plan.addresses(name), made.interfaces[name], next_hop=mac)
-            bed = RemoteTestbed(plan, list(made.channels.values()), hosts, f"linux-{made.kernel}")
-            bed.drivers = made.drivers
-            yield bed
-        finally:
+        with self._turns:
+            made = self._take(plan)
+            bed = self._bed(made, plan)
             try:
-                clean = made.whole and not made.all("reset")
-            except AgentError:
-                clean = False
-            if not clean:
-                self._beds = OrderedDict((k, other) for k, other in self._beds.items() if other is not made)
-                made.close()
+                yield bed
+            finally:
+                try:
+                    clean = made.whole and not made.all("reset")
+                except AgentError:
+                    clean = False
+                if clean and not _dialling(bed):
+                    with self._lock:
+                        self._free.append((self._key(plan), made))
+                else:
+                    self._remove(made)
+
+    @staticmethod
+    def _bed(made: Containers, plan: Plan) -> RemoteTestbed:
+        plan = replace(plan, number=2 * made.slot)
+        hosts = {}
+        for name, channel in made.channels.items():
+            hop = "router" if plan.router and name != "router" else {"client": "server"}.get(name, "client")
+            mac = made.interfaces[hop]["eth1" if hop == "router" and name == "server" else "eth0"]["mac"]
+            hosts[name] = RemoteHost(name, channel, plan.addresses(name), made.interfaces[name], next_hop=mac)
+        bed = RemoteTestbed(plan, list(made.channels.values()), hosts, f"linux-{made.kernel}")
+        bed.drivers = made.drivers
+        return bed
+
+    def _remove(self, made: Containers) -> None:
+        """Remove it; where the engine cannot be spoken to, it stays among those that are removed later."""
+        if made.close():
+            with self._lock, suppress(ValueError):
+                self._all.remove(made)
 
     def _key(self, plan: Plan) -> object:
         """What testbeds have to have in common to stand for each other."""
-        return plan.router, None if self._settable else tuple(sorted((k, str(v)) for k, v in plan.settings.items()))
+        return plan.router, plan.published, None if self._settable else tuple(sorted((k, str(v)) for k, v in plan.settings.items()))
 
     def _take(self, plan: Plan) -> Containers:
         """Containers that were made before and are clean, or new ones."""
         client = self._engine()
         settings = {**PINNED, **plan.settings}
-        key = self._key(plan)
-        made = self._beds.get(key)
-        if made is not None:
+        while (made := self._waiting(self._key(plan))) is not None:
             try:
                 if made.whole and not made.all("begin", settings=settings):
-                    self._beds.move_to_end(key)
                     return made
             except AgentError:
-                pass  # the engine was restarted, or somebody removed them: new ones
-            del self._beds[key]
-            made.close()
-        while len(self._beds) >= KEPT:
-            self._beds.popitem(last=False)[1].close()
+                pass  # the engine was restarted, or somebody removed them: others, or new ones
+            self._remove(made)
         made = self._make(client, plan)
-        self._beds[self._key(plan)] = made
-        if left := made.all("begin", settings=settings):
-            raise AgentError(f"new containers are not as they were made: {'; '.join(left)}")
+        try:
+            if left := made.all("begin", settings=settings):
+                raise AgentError(f"new containers are not as they were made: {'; '.join(left)}")
+        except AgentError:
+            self._remove(made)
+            raise
         return made
+
+    def _waiting(self, key: object) -> Containers | None:
+        with self._lock:
+            for number, (other, made) in reversed(list(enumerate(self._free))):
+                if other == key:
+                    del self._free[number]
+                    return made
+        return None
+
+    def _room(self) -> None:
+        """Let go what the engine was away for, and of many that wait the one that has waited longest."""
+        with self._lock:
+            gone = [made for made in self._all if made.lost]
+            if len(self._all) >= MOST and self._free:
+                gone.append(self._free.pop(0)[1])
+        for made in gone:
+            self._remove(made)
 
     # ---- making ----------------------------------------------------------------------------------------------------
 
     def _make(self, client: DockerClient, plan: Plan) -> Containers:
+        import requests
         from docker.errors import APIError
 
+        self._room()
         made = Containers(client)
+        with self._lock:
+            self._all.append(made)
         try:
             self._networks(made, plan)
             wish = topology(replace(plan, number=2 * made.slot))
             with ThreadPoolExecutor(3) as pool:
-                for name, channel in zip(wish["hosts"], pool.map(lambda name: self._start(made, wish, name), wish["hosts"]), strict=True):
+                started = pool.map(lambda name: self._start(made, wish, name, plan.published), wish["hosts"])
+                for name, channel in zip(wish["hosts"], started, strict=True):
                     made.channels[name] = channel
             for name, channel in made.channels.items():
                 made.interfaces[name] = channel.ask("adopt", host=name, **_adoption(wish, name))
             found = made.channels["client"].ask("run", host="client", argv=["cat", DRIVERS])
             made.drivers = json.loads(found["stdout"]) if found["status"] == 0 else {}
-            made.kernel = self._kernel
+            if plan.published:
+                self._proxied(made, Plan(number=2 * made.slot).gateway)
             if plan.router:
                 self._passable(made, Plan(router=True, number=2 * made.slot).addresses("server")[0])
         except APIError as e:
-            made.close()
+            self._remove(made)
             raise BackendUnavailable(self.name, *_why_not(e)) from e
+        except requests.exceptions.RequestException as e:
+            self._remove(made)
+            raise AgentError(f"the engine gives no answer: {e}") from e
         except BaseException:
-            made.close()
+            self._remove(made)
             raise
         return made
 
@@ -323,6 +392,16 @@ class Docker:
             ask["server"]("wait", 1.0, seconds=0.01)
         made.all("reset")
 
+    def _proxied(self, made: Containers, gateway: str) -> None:
+        """Raise BackendUnavailable where it is not the engine's proxy that answers at a published port: nobody listens behind it yet."""
+        for channel in made.channels.values():
+            channel.ask("begin", settings={})
+        said = made.channels["client"].ask("run", host="client", argv=["python3", "-c", KNOCK, gateway, str(PUBLISHED)])
+        if said["status"] != 0:
+            reason = f"the engine has no proxy at published ports ({said['stderr'].strip().rpartition(chr(10))[2]})"
+            raise BackendUnavailable(self.name, reason, "an engine with userland-proxy, whose machine lets its containers in")
+        made.all("reset")
+
     def _networks(self, made: Containers, plan: Plan) -> None:
         """Make the networks of a testbed in the first slot whose addresses nobody has on this engine."""
         from docker.errors import APIError
@@ -338,7 +417,8 @@ class Docker:
                 for number, (ipv4, ipv6) in enumerate(pairs):
                     made.networks.append(
                         client.api.create_network(
-                            f"faultlab-{identity.own()}-{slot}-{number}", driver="bridge", internal=True, enable_ipv6=True,
+                            f"faultlab-{identity.own()}-{slot}-{number}", driver="bridge", internal=not plan.published, enable_ipv6=True,
+                            options={"com.docker.network.bridge.enable_ip_masquerade": "false"},
                             check_duplicate=False, labels={LABEL: session()},
                             ipam=IPAMConfig(pool_configs=[_pool(ipv4, 6), _pool(ipv6, 6)]),
                         )["Id"]
@@ -354,8 +434,11 @@ class Docker:
             return
         raise BackendUnavailable(self.name, "all documentation addresses are taken on this engine", "faultlab clean")
 
-    def _start(self, made: Containers, wish: Mapping[str, Any], name: str) -> Attached:
-        """Create and start a container, attached before it says anything; a setting its kernel lacks is left out."""
+    def _start(self, made: Containers, wish: Mapping[str, Any], name: str, published: bool) -> Attached:
+        """Create and start a container, attached before it says anything; a setting its kernel lacks is left out.
+
+        A port is published at the engine's end of the lab's own network only: nothing but the containers there reaches it.
+        """
         from docker.errors import APIError
 
         api = made.client.api
@@ -363,15 +446,18 @@ class Docker:
         network = made.networks[1 if name == "server" and plan.router else 0]
         ipv4, ipv6 = plan.addresses(name)
         source = AGENT.read_bytes()
+        ports = [PUBLISHED] if published and name == "server" else []
         settings = {**wish["hosts"][name]["sysctls"], "net.ipv6.conf.all.disable_ipv6": 0}
         while True:
             sysctls = {k: str(v) for k, v in settings.items() if k not in self._absent}
             at: Any = {network: api.create_endpoint_config(ipv4_address=ipv4, ipv6_address=ipv6)}  # its type stub is wrong
             container = api.create_container(
                 image(), ["python3", "-c", FIRST, str(len(source))], hostname=name, stdin_open=True, labels={LABEL: session()},
+                ports=ports,
                 host_config=api.create_host_config(
                     auto_remove=True, network_mode=network, cap_drop=["ALL"], cap_add=["NET_ADMIN", "NET_RAW"],
                     security_opt=["no-new-privileges"], sysctls=sysctls, pids_limit=512,
+                    port_bindings=dict.fromkeys(ports, (plan.gateway, PUBLISHED)),
                     binds=["/proc/sys/net:/faultlab/net"] if self._settable else [],
                 ),
                 networking_config=api.create_networking_config(at),
@@ -379,7 +465,7 @@ class Docker:
             channel = Attached(made.client, container, f"docker agent at the {name}")
             try:
                 hello = channel.start()
-                self._kernel = str(hello["release"])
+                made.kernel = str(hello["release"])
                 if name == "router":
                     f4, f6 = plan.far_side
                     api.connect_container_to_network(container, made.networks[1], ipv4_address=f4, ipv6_address=f6)
@@ -403,35 +489,38 @@ class Docker:
 
     def _engine(self) -> DockerClient:
         """The engine, found usable once a session; with it begins the reaper's watch."""
-        if self._client is None:
-            client = connect()
-            try:
-                _usable(client)
-            except BackendUnavailable:
-                client.close()
-                raise
-            self._reaper = subprocess.Popen(
-                [sys.executable, "-c", REAPER, session()], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                start_new_session=True, env={**os.environ, identity.VARIABLE: "reaper"},
-            )  # fmt: skip
-            self._client = client
-            atexit.register(self.close)
-        return self._client
+        with self._lock:
+            if self._client is None:
+                client = connect()
+                try:
+                    _usable(client)
+                except BackendUnavailable:
+                    client.close()
+                    raise
+                self._reaper = subprocess.Popen(
+                    [sys.executable, "-c", REAPER, session()], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                    start_new_session=True, env={**os.environ, identity.VARIABLE: "reaper"},
+                )  # fmt: skip
+                self._client = client
+                atexit.register(self.close)
+            return self._client
 
     def close(self) -> None:
-        """Remove everything of this session."""
-        for made in self._beds.values():
+        """Remove everything of this session; a play that is under way breaks off."""
+        self._free.clear()
+        for made in self._all:
             made.release()
-        for made in self._beds.values():
-            made.close()
-        self._beds.clear()
+        for made in tuple(self._all):
+            self._remove(made)
         if self._reaper is not None:
             assert self._reaper.stdin is not None
             with suppress(OSError):
-                self._reaper.stdin.write(b"done")
+                if not self._all:  # else it has something to do
+                    self._reaper.stdin.write(b"done")
                 self._reaper.stdin.close()
             self._reaper.wait()
             self._reaper = None
+        self._all.clear()
         if self._client is not None:
             self._client.close()
             self._client = None

@@ -13,7 +13,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -31,9 +31,12 @@ class Netns:
     name: ClassVar[str] = "netns"
     virtual: ClassVar[bool] = False
     foreign: ClassVar[bool] = False
+    parallel: ClassVar[bool] = True
 
     def __init__(self) -> None:
-        self._channel: Channel | None = None
+        self._all: list[Channel] = []
+        self._free: list[Channel] = []
+        """Agents without a testbed. Taking and putting back are one step each, whichever thread does it."""
 
     def check(self) -> None:
         """Raise BackendUnavailable when this machine cannot build a testbed, with the setting that forbids it."""
@@ -46,36 +49,51 @@ class Netns:
     @contextmanager
     def testbed(self, plan: Plan) -> Iterator[RemoteTestbed]:
         """Build a testbed and undo all of it on exit, even a half-built one."""
-        with built(self._agent(), plan, f"linux-{os.uname().release}") as bed:
-            yield bed
+        channel = self._take()
+        try:
+            with built(channel, plan, f"linux-{os.uname().release}") as bed:
+                yield bed
+        finally:
+            self._free.append(channel)
 
     def _agent(self) -> Channel:
-        """The session's agent; a new one after a channel broke."""
-        if self._channel is not None and self._channel.broken:
-            self.close()
-        if self._channel is None:
-            argv = [sys.executable, "-m", "faultlab.agent", "--sandbox"]
-            process = interrupt_safe_popen(
-                argv, env={**os.environ, "PATH": _path(), identity.VARIABLE: identity.own()}, start_new_session=True
-            )
-            channel = Channel(process, "netns agent")
-            try:
-                hello = channel.read(30)
-                if "error" in hello:
-                    raise BackendUnavailable(self.name, *_why(hello))
-            except (AgentError, BackendUnavailable):
+        """An agent that has no testbed at the moment."""
+        channel = self._take()
+        self._free.append(channel)
+        return channel
+
+    def _take(self) -> Channel:
+        """An agent for one testbed: the one used last, or a new one; those whose channel broke are let go."""
+        while self._free:
+            with suppress(IndexError):  # another thread was quicker
+                channel = self._free.pop()
+                if not channel.broken and channel.process.poll() is None:
+                    return channel
+                self._all.remove(channel)
                 channel.close()
-                raise
-            self._channel = channel
+        argv = [sys.executable, "-m", "faultlab.agent", "--sandbox"]
+        process = interrupt_safe_popen(
+            argv, env={**os.environ, "PATH": _path(), identity.VARIABLE: identity.own()}, start_new_session=True
+        )
+        channel = Channel(process, "netns agent")
+        try:
+            hello = channel.read(30)
+            if "error" in hello:
+                raise BackendUnavailable(self.name, *_why(hello))
+        except (AgentError, BackendUnavailable):
+            channel.close()
+            raise
+        if not self._all:
             atexit.register(self.close)
-        return self._channel
+        self._all.append(channel)
+        return channel
 
     def close(self) -> None:
-        """End the agent, and with it everything it made."""
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
-            atexit.unregister(self.close)
+        """End the agents, and with them everything they made; a play that is under way breaks off."""
+        atexit.unregister(self.close)
+        self._free.clear()
+        while self._all:
+            self._all.pop().close()
 
 
 def _path() -> str:

@@ -159,6 +159,7 @@ class Uml:
     name: ClassVar[str] = "uml"
     virtual: ClassVar[bool] = True
     foreign: ClassVar[bool] = False
+    parallel: ClassVar[bool] = False
 
     def __init__(self) -> None:
         self._guest: Guest | None = None

@@ -11,7 +11,7 @@ from faultlab.ladder import Pause, Row, Rung, duration, lanes
 from faultlab.report.text import clean
 
 ROW, PAUSE, TOP = 22, 30, 34
-TIME, CLIENT, SERVER, LANE = 62, 345, 575, 272
+TIME, CLIENT, SERVER, LANE, KERNEL = 62, 345, 575, 272, 345
 MIDDLE = (CLIENT + SERVER) // 2
 LONGEST = 38
 """Characters that fit beside a line; the table below the picture has all of them."""
@@ -20,7 +20,7 @@ LONGEST = 38
 def svg(rows: Sequence[Row], label: str) -> Markup:
     """The picture. Its colours and fonts are the page's."""
     columns = lanes([row for row in rows if isinstance(row, Rung)])
-    width = SERVER + LANE + (LANE if "kernel" in columns else 0)
+    width = SERVER + LANE + (KERNEL if "kernel" in columns else 0)
     ys: list[int] = []
     y = TOP
     for row in rows:
@@ -46,7 +46,8 @@ def svg(rows: Sequence[Row], label: str) -> Markup:
             folds.append(f'<text y="{at + 4}">⋮ {escape(row.text)} ⋮</text>')
             continue
         times.append(f'<text y="{at + 4}">{duration(row.t)}</text>')
-        text = escape(clean(row.text if len(row.text) <= LONGEST else row.text[: LONGEST - 1] + "…"))
+        longest = LONGEST + 10 * (row.lane == "kernel")
+        text = escape(clean(row.label if len(row.label) <= longest else row.label[: longest - 1] + "…"))
         if row.lane == "wire":
             wire[row.tone].append(f'<text y="{at + 2}">{text}{" (forged)" if row.forged else ""}</text>')
             if row.direction:

@@ -18,6 +18,7 @@ from sys import intern
 from typing import Any
 
 from faultlab.errors import RecordError
+from faultlab.ladder import causes
 from faultlab.record import scan
 from faultlab.report.text import general
 
@@ -66,6 +67,8 @@ class Seen:
     words: tuple[str, ...]
     """What each of them said, without addresses."""
     seconds: tuple[float, ...]
+    causes: tuple[tuple[str, str], ...]
+    """Who ended it and why, as the kernel says."""
     packed: bytes = field(repr=False)
 
     @property
@@ -245,6 +248,7 @@ def _seen(play: Mapping[str, Any], raw: bytes, source: int) -> Seen:
         steps=steps,
         words=tuple(intern(_words_of(o)) for o in observations),
         seconds=tuple(o["elapsed"] for o in observations),
+        causes=tuple((intern(what), intern(path)) for what, path in causes(play)),
         packed=zlib.compress(raw, 1),
     )
 

@@ -243,6 +243,20 @@ class Page:
         everywhere = len(by_variants) == 1 and len(variants) == len(self.wheres)
         return "; ".join(f"{', '.join(v)} on {'every stack' if everywhere else ', '.join(w)}" for v, w in by_variants.items())
 
+    def causes(self, scenario: str) -> Sequence[tuple[str, str, str]]:
+        """Who ended it and why, as the kernels say: what, the functions that led there, and where not all stacks that tell say so."""
+        found: dict[str, tuple[str, set[str]]] = {}
+        tell = set()
+        for cell in self.cells_of(scenario):
+            if cell.first.causes:
+                tell.add(self.label(*cell.key[3:]))
+            for what, path in cell.first.causes:
+                longest, stacks = found.setdefault(what, (path, set()))
+                stacks.add(self.label(*cell.key[3:]))
+                if len(path) > len(longest):
+                    found[what] = (path, stacks)
+        return [(what, path, "" if stacks == tell else ", ".join(sorted(stacks))) for what, (path, stacks) in found.items()]
+
     def href(self, cell: Cell) -> str:
         """Where its details are."""
         return f"#{self.anchors[cell.key]}" if self.inline else f"{self.folder}/{slug(cell.key[0])}.html#{self.anchors[cell.key]}"

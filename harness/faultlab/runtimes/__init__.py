@@ -13,17 +13,20 @@ import sysconfig
 import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from faultlab import errnos, identity
 from faultlab.errors import LabError, RuntimeUnavailable, Unsupported
-from faultlab.scenario import Deviation, Expected, Observation, Wording
+from faultlab.scenario import Deviation, Expected, Observation, Scenario, Wording
 
 HERE = Path(__file__).parent
 BUILD_WITHIN = 300.0
+CONDITIONS = ("op", "symbol", "when", "syscall", "since", "until")
+"""What a rule asks for; its other fields are what it says."""
+ABOUT_WIRE = ("wire", "never", "counters")
 READY_MADE = "FAULTLAB_DRIVERS"
 """Environment: a file that says where drivers are, for an image without toolchains; written by `python -m faultlab.runtimes`."""
 
@@ -218,19 +221,27 @@ class Runtime:
         table: Mapping[str, str] = words
         return table
 
-    def rule(self, symbol: str, op: str, *, when: frozenset[str] = frozenset(), syscall: str | None = None) -> dict[str, Any]:
-        """What the rules say of a symbol: the fields of all rules that fit, later ones first in authority."""
+    def rule(
+        self, symbol: str, op: str, *, when: frozenset[str] = frozenset(), syscall: str | None = None, version: str | None = None
+    ) -> dict[str, Any]:
+        """What the rules say of a symbol: the fields of all rules that fit, later ones first in authority.
+
+        Of a version that nobody knows the oldest that is described is taken: no rule with `since` fits it.
+        """
         fields: dict[str, Any] = {}
+        number = _version(version or "")
         for rule in self.config.get("rule", ()):
             if op not in rule.get("op", (op,)) or symbol not in rule.get("symbol", (symbol,)):
                 continue
             if not set(rule.get("when", ())) <= when or syscall not in rule.get("syscall", (syscall,)):
                 continue
-            fields |= {k: v for k, v in rule.items() if k not in ("op", "symbol", "when", "syscall")}
+            if ("since" in rule and number < _version(rule["since"])) or ("until" in rule and number >= _version(rule["until"])):
+                continue
+            fields |= {k: v for k, v in rule.items() if k not in CONDITIONS}
         return fields
 
-    def wording(self, want: Expected, saw: Observation, overrides: Mapping[str, object]) -> Wording:
-        """How this runtime puts what is expected, with the facts of the observation filled in."""
+    def wording(self, want: Expected, saw: Observation, overrides: Mapping[str, object], version: str | None = None) -> Wording:
+        """How this runtime, in that version, puts what is expected, with the facts of the observation filled in."""
         symbol = want.result
         if symbol in ("ok", "eof", "timeout", "blocked"):
             return Wording(outcome=symbol)
@@ -239,14 +250,14 @@ class Runtime:
         facts = dict(saw.facts)
         when = frozenset(facts.get("when", "").split()) | ({"at-once"} if want.at_once else frozenset())
         when |= {want.during} if want.during else frozenset()
-        fields = {**self.rule(symbol, want.op, when=when, syscall=want.syscall), **overrides}
+        fields = {**self.rule(symbol, want.op, when=when, syscall=want.syscall, version=version), **overrides}
         outcome = str(fields.get("outcome", "error"))
         if outcome != "error":
             return Wording(outcome=outcome)
         errno = fields.get("errno", symbol)
         chain = fields.get("chain", ())
         chains = tuple(tuple(c) for c in chain) if chain and isinstance(chain[0], (list, tuple)) else (tuple(chain),)
-        words = {field: fields.get(field) for field in ("message", "cause")}
+        words = {field: fields.get(field) for field in ("message", "cause", "type")}
         name = str(errno or symbol)
         if any(words.values()):
             facts |= {
@@ -258,8 +269,16 @@ class Runtime:
                 words = {field: said and str(said).format_map(facts) for field, said in words.items()}
             except KeyError as e:
                 raise LabError(f"{self.name}: the message rule {words} asks for {e}, which a {want.op} does not have") from e
-        return Wording(outcome="error", errno=errno or None, type=fields.get("type"), chains=chains, message=words["message"] or None,
+        chains = tuple(tuple(part.replace("{errno}", name) for part in one) for one in chains)
+        return Wording(outcome="error", errno=errno or None, type=words["type"], chains=chains, message=words["message"] or None,
                        cause=words["cause"] or None)  # fmt: skip
+
+    def about(self, name: str, scenario: Scenario) -> Scenario:
+        """A scenario, and what this runtime's own folder declares of it: where it departs, and what it then does on the wire."""
+        own = [d for d in self.config.get("deviation", ()) if d["scenario"] == name]
+        made = [Deviation(runtime=self.name, **{k: v for k, v in d.items() if k not in ("scenario", *ABOUT_WIRE)}) for d in own]
+        told = {f"{k}_in": {**getattr(scenario, f"{k}_in"), self.name: d[k]} for d in own for k in ABOUT_WIRE if k in d}
+        return replace(scenario, deviations=[*scenario.deviations, *made], **told)
 
     def habits(self, expected: Sequence[Expected]) -> list[Deviation]:
         """The steps of a sequence at which this runtime departs from the kernel's answer in every scenario alike."""
@@ -271,6 +290,12 @@ class Runtime:
                     found.append(Deviation(runtime=self.name, step=number, sees=habit["sees"], note=habit["note"]))
                     break
         return found
+
+
+def _version(text: str) -> tuple[int, ...]:
+    """The first dotted number of a version, to be compared: `glibc 2.36` is (2, 36)."""
+    found = re.search(r"\d+(\.\d+)*", text)
+    return tuple(map(int, found[0].split("."))) if found else ()
 
 
 def _seen_in(message: str) -> dict[str, str]:
@@ -305,3 +330,10 @@ def all_runtimes() -> dict[str, Runtime]:
             config = {**inherited, **config, "rule": [*inherited.get("rule", ()), *config.get("rule", ())]}
         found[file.parent.name] = Runtime(file.parent.name, folder, config)
     return dict(sorted(found.items(), key=lambda item: (item[1].config.get("order", 99), item[0])))
+
+
+def amended(name: str, scenario: Scenario) -> Scenario:
+    """A scenario, and what the runtimes' own folders declare of it: so a runtime with ways of its own touches nobody else's file."""
+    for runtime in all_runtimes().values():
+        scenario = runtime.about(name, scenario)
+    return scenario

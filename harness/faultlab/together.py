@@ -1,0 +1,70 @@
+"""Plays side by side: while one waits for a timer of the kernel, the next one has its turn.
+
+Most plays take some hundredths of a second of computing; some take seconds in which nothing is computed at all (a SYN that is sent
+again, a NAT that forgets). So no more than a few may begin at a time, and one that has gone on for long counts as waiting.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+
+from faultlab.catalogue import Entry
+from faultlab.play import Play, Player
+from faultlab.runtimes import Runtime
+from faultlab.testbed import Backend
+
+Result = tuple[Play, Exception | None]
+TURNS = 3
+"""How many plays may compute at a time: while one waits for an answer, two others keep a processor and the harness busy."""
+LONG = 0.4
+"""Real seconds after which a play is taken to wait for a timer, so that another one may begin."""
+MOST = 16
+"""How many may be under way in all, the waiting ones included."""
+
+
+class SideBySide:
+    """Plays on threads of its own, in the order they were asked for. A context: on exit what has not begun is given up."""
+
+    def __init__(self, player: Player) -> None:
+        self._player = player
+        self._threads = ThreadPoolExecutor(MOST, "play")
+        self._turns = threading.Semaphore(TURNS)
+        self._used: set[Backend] = set()
+
+    def begin(self, entry: Entry, runtime: Runtime, backend: Backend, variant: str | None = None) -> Callable[[], Result]:
+        """Have a play played; calling what is returned waits for its end. A backend that can hold only one plays it then."""
+        if not backend.parallel:
+            return lambda: self._player.play(entry, runtime, backend, variant)
+        self._used.add(backend)
+        return self._threads.submit(self._in_turn, entry, runtime, backend, variant).result
+
+    def _in_turn(self, entry: Entry, runtime: Runtime, backend: Backend, variant: str | None) -> Result:
+        given = threading.Lock()
+
+        def pass_on() -> None:
+            if given.acquire(blocking=False):  # once: when it has gone on for long, or else at its end
+                self._turns.release()
+
+        self._turns.acquire()
+        late = threading.Timer(LONG, pass_on)
+        late.start()
+        try:
+            return self._player.play(entry, runtime, backend, variant)
+        finally:
+            late.cancel()
+            pass_on()
+
+    def __enter__(self) -> SideBySide:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give up what has not begun, and break off what is under way: its agents end, so that nothing of it is left."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for backend in self._used:
+            backend.close()
