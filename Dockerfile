@@ -64,10 +64,10 @@ COPY scenarios /faultlab/scenarios
 RUN python -c 'import hatchling' 2>/dev/null || pip install -q --no-cache-dir hatchling; \
     cd /faultlab && pip install -q --no-cache-dir --no-build-isolation . && python -m compileall -q /faultlab/scenarios
 COPY --from=build-kernel /opt/faultlab/kernels /opt/faultlab/kernels
-COPY .ci/as-owner /usr/local/bin/as-owner
+COPY .ci/as-owner .ci/with-report /usr/local/bin/
 WORKDIR /faultlab
 ENV FAULTLAB_DRIVERS=/opt/faultlab/drivers.json XDG_CACHE_HOME=/opt HOME=/tmp
-ENTRYPOINT ["as-owner", "/reports"]
+ENTRYPOINT ["as-owner", "/reports", "with-report"]
 CMD ["pytest", "scenarios"]
 
 # The last stage is what is built when no target is named.

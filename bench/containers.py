@@ -44,7 +44,7 @@ def sigkills(times: int) -> None:
     for number in range(times):
         session = subprocess.Popen([sys.executable, "-c", SESSION], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert session.stdout is not None and session.stdin is not None
-        owner = session.stdout.readline().strip()
+        owner = session.stdout.readline().split()[0]
         time.sleep(2.0 * number / times)
         session.kill()
         session.wait()

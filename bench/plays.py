@@ -88,6 +88,31 @@ def plays(runtime: Runtime, times: int) -> list[float]:
     return found
 
 
+def account_cost(runtime: Runtime, times: int) -> None:
+    """What the kernel's own account costs a play: with and without it in turn, in one session."""
+    entry, backend = catalogue.load()[SCENARIO], Netns()
+    found: dict[bool, list[float]] = {True: [], False: []}
+    players = {asked: Player(account=asked) for asked in found}
+    kernel: object = None
+    try:
+        for number in range(times + 1):
+            for asked, player in players.items():
+                play, problem = player.play(entry, runtime, backend)
+                if problem is not None:
+                    raise problem
+                kernel = play.evidence["kernel"] if asked else kernel
+                if number:
+                    found[asked].append(play.elapsed)
+    finally:
+        backend.close()
+    if kernel is None:
+        print("no account of the kernel's own here")
+        return
+    with_it, without = (statistics.median(found[asked]) for asked in (True, False))
+    print(f"the kernel's own account, {times} plays of {runtime.name} with and without in turn: ", end="")
+    print(f"{(with_it - without) * 1000:+.1f} ms a play, {with_it / without:.2f} x ({with_it * 1000:.1f} and {without * 1000:.1f} ms)")
+
+
 def rss(pid: str) -> float:
     """Resident memory of a process in MB; 0 where it cannot be read."""
     try:
@@ -155,6 +180,7 @@ def main() -> None:
         ratio = f"   {statistics.median(found) / statistics.median(bare):5.2f} x the floor" if bare else ""
         print(f"  {runtime.name:10s} {spread(found)}{ratio}")
     fastest = peer_runtime()
+    account_cost(fastest, 5 * wish.plays)
     print(f"sessions of {fastest.name}, start and end included")
     for times in wish.sessions:
         session(fastest, times)

@@ -1,6 +1,6 @@
 """How long a page takes to make and to use, and how large it is: `bench/report.py [--browser] PLAYS…` (default 1000 20000).
 
-Plays are made up, but of the size of real ones: eight segments, six operations, fifty counters.
+Plays are made up, but of the size of real ones: eight segments, six operations, ten events of the kernel's account, fifty counters.
 """
 
 from __future__ import annotations
@@ -59,6 +59,7 @@ def play(scenario: int, runtime: str, variant: str | None, stack: int) -> dict[s
                 "message": f"read tcp 198.51.100.1:{40000 + scenario}->198.51.100.2:9000: read: {errno.lower()}",
             }
         )
+    kernel = [account(n, scenario) for n in range(10)]
     names = [f"{'TcpExtCounter' if n % 3 == 0 else 'IpExtInOctets'}{n}" for n in range(26)]  # two thirds of real ones say nothing
     counters = {host: dict.fromkeys(names, 7) for host in ("client", "server")}
     return {
@@ -76,11 +77,25 @@ def play(scenario: int, runtime: str, variant: str | None, stack: int) -> dict[s
         "observations": observations,
         "expected": ["connect ok", "send ok", f"recv {errno}", f"recv {errno}"],
         "peer": observations[:2],
-        "evidence": {"segments": segments, "counters": counters, "fault": {"ForgedReset": {"packets": 1}}},
+        "evidence": {"segments": segments, "counters": counters, "fault": {"ForgedReset": {"packets": 1}}, "kernel": kernel},
         "differences": [],
         "notes": [],
         "departures": [],
     }
+
+
+def account(n: int, scenario: int) -> dict[str, object]:
+    at, ports = ("client", "server")[n % 2], {"local": 40000, "remote": 9000}
+    event = {"t": 0.0011 * n + 1e-6 * scenario, "at": at, **ports}
+    match n:
+        case 7:
+            path = ["sk_error_report", "tcp_validate_incoming", "tcp_rcv_established", "tcp_v4_do_rcv", "tcp_v4_rcv", "tcp_close"]
+            return event | {"what": "error", "errno": ERRNOS[scenario % 5], "path": path}
+        case 8:
+            path = ["tcp_send_active_reset", "__tcp_close", "tcp_close", "inet_release", "close(2)"]
+            return event | {"what": "reset sent", "reason": "TCP_ABORT_ON_CLOSE", "path": path}
+    states = ("CLOSE", "SYN_SENT", "ESTABLISHED", "FIN_WAIT1", "FIN_WAIT2", "CLOSE_WAIT", "LAST_ACK")
+    return event | {"what": "state", "was": states[n % 7], "is": states[(n + 2) % 7]}
 
 
 def record(path: Path, total: int) -> None:

@@ -116,6 +116,16 @@ def segment(t: float, sender: str, flags: str, **fields: Any) -> dict[str, Any]:
     }
 
 
+KERNEL: list[dict[str, Any]] = [
+    {"t": 0.00005, "at": "client", "what": "state", "local": 40000, "remote": 9000, "was": "CLOSE", "is": "SYN_SENT"},
+    {"t": 0.00015, "at": "server", "what": "drop", "reason": "NETFILTER_DROP", "where": "nft_do_chain", "path": ["nft_do_chain", "ip_rcv"]},
+    {"t": 0.00018, "at": "server", "what": "reset sent", "local": 9000, "remote": 40000, "reason": "NO_SOCKET", "path": ["tcp_v4_rcv"]},
+    {"t": 0.00021, "at": "client", "what": "reset received", "local": 40000, "remote": 9000},
+    {"t": 0.00022, "at": "client", "what": "state", "local": 40000, "remote": 9000, "was": "SYN_SENT", "is": "CLOSE"},
+    {"t": 0.00023, "at": "client", "what": "error", "local": 40000, "remote": 9000, "errno": "ECONNREFUSED", "path": ["tcp_reset"]},
+]
+
+
 def play(id_: str, runtime: str = "go", **fields: Any) -> dict[str, Any]:
     observations = {
         "connect-ok": [ok("connect")],
@@ -146,6 +156,7 @@ def play(id_: str, runtime: str = "go", **fields: Any) -> dict[str, Any]:
             "segments": [segment(0.0001, "client", "S"), segment(0.0002, "server", "RA", forged=True)],
             "counters": {"client": {"TcpAttemptFails": 1, "IpForwarding": 2, "TcpOutSegs": 3}},
             "fault": {"ForgedReset": {"packets": 1}},
+            "kernel": KERNEL,
         },
         "differences": [],
         "notes": [],
@@ -158,7 +169,7 @@ def mixture() -> list[dict[str, Any]]:
     """A play of every kind: all verdicts, hidden errnos, variants, a hostile message, repetitions that disagree."""
     return [
         play("connect-ok"),
-        play("connect-ok", "java"),
+        play("connect-ok", "java", evidence={"segments": [], "kernel": None, "kernel_silent": "tracefs cannot be mounted"}),
         play(
             "connect-ok", "node", verdict="unavailable", reason="no node here. Remedy: install it", stack=None, observations=[], evidence={}
         ),

@@ -15,6 +15,7 @@ import pytest
 from faultlab import catalogue, ladder, record
 from faultlab.account import account
 from faultlab.backends.netns import Netns
+from faultlab.backends.uml import Uml
 from faultlab.errors import Unavailable
 from faultlab.play import Play, Player, peer_runtime
 from faultlab.tracepoints import Event, Symbols
@@ -70,15 +71,19 @@ def test_a_dropped_packet_needs_a_reason_to_be_the_plays() -> None:
     assert told(drop, packets=(packet,)) == []  # somebody else's, for all that is known
     assert told({**drop, "own": True}, packets=(packet,)) == ["server drops it: NETFILTER_DROP in nft_do_chain"]
     assert told({**drop, "own": True}) == []  # no packet came here
+    both = (packet, captured(1, S, C))
+    assert told({**drop, "own": True}, packets=both) == [" drops it: NETFILTER_DROP in nft_do_chain"]  # at the same time, in virtual time
     assert told({**drop, "own": True, "path": ["packet_release"]}, packets=(packet,)) == []
     again = event("retransmit", 1.00015, sk="a", local=C, remote=S, **{"is": "SYN_SENT"})
     ours = state(0.5, "a", C, S, "CLOSE", "SYN_SENT", own=True, call=True)
-    assert told(ours, drop, again)[1:] == ["client drops it: NETFILTER_DROP in nft_do_chain", "client sends again, in SYN_SENT"]
-    assert told(ours, {**drop, "cpu": 1}, again)[1:] == ["client sends again, in SYN_SENT"]
+    out = {**drop, "path": ["nft_do_chain", "nf_hook_slow", "__ip_local_out", "__ip_queue_xmit", "tcp_write_timer"]}
+    assert told(ours, out, again)[1:] == ["client drops it: NETFILTER_DROP in nft_do_chain", "client sends again, in SYN_SENT"]
+    assert told(ours, {**out, "cpu": 1}, again)[1:] == ["client sends again, in SYN_SENT"]
 
 
 def test_a_reset_that_answers_a_packet_is_said_once() -> None:
-    sent = event("reset sent", 1.0001, skb="7", local=S, remote=C, reason="NO_SOCKET", path=["tcp_v4_send_reset", "tcp_v4_rcv", "irq_exit", "x"])
+    path = ["tcp_v4_send_reset", "tcp_v4_rcv", "irq_exit", "x"]
+    sent = event("reset sent", 1.0001, skb="7", local=S, remote=C, reason="NO_SOCKET", path=path)
     drop = event("drop", 1.0002, skb="7", reason="NO_SOCKET", where="tcp_v4_rcv", path=["tcp_v4_rcv", "ip_rcv"])
     assert told(sent, drop, packets=(captured(1, C, S),)) == ["server sends RST: NO_SOCKET"]
     assert told(sent, {**drop, "reason": "TCP_FLAGS"}, packets=(captured(1, C, S),))[1:] == ["server drops it: TCP_FLAGS in tcp_v4_rcv"]
@@ -182,6 +187,21 @@ def test_plays_at_the_same_time_are_told_apart(netns: Netns) -> None:
         events = speaking(play)
         assert {e[end] for e in events for end in ("local", "remote") if e.get(end)} <= ours
         assert [e["reason"] for e in events if e["what"] == "reset sent"] == ["NO_SOCKET"]
+
+
+def test_in_virtual_time_everybody_may_ask() -> None:
+    backend = Uml()
+    try:
+        backend.check()
+        player = Player()
+        play, problem = player.play(catalogue.load()["peer-close-unread-data"], peer_runtime(), backend)
+        assert problem is None, problem
+        said = [f"{e['at']} {ladder.spoken(e)}" for e in speaking(play)]
+        assert "client hands the socket ECONNRESET" in said and any(s.startswith("server sends RST") for s in said)
+    except Unavailable as e:
+        pytest.skip(str(e))
+    finally:
+        backend.close()
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root has it to lose")

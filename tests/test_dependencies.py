@@ -23,7 +23,8 @@ MAY_KNOW = {
     "tracepoints": set(), "account": {"wire", "errnos"},
     "testbed": {"errors", "wire"},
     "faults": {"testbed", "errors", "wire", "faults"},
-    "backends": {"testbed", "errors", "wire", "remote", "identity", "backends", "kernels", "watchdog"},
+    "backends": {"testbed", "errors", "wire", "remote", "identity", "backends", "kernels", "watchdog", "connections"},
+    "connections": set(), "stacks": set(),
     "remote": {"testbed", "errors", "wire"},
     "driver": {"errors", "remote"},
     "lab": {"testbed", "scenario", "errors", "errnos", "wire", "remote", "driver", "scripted"},
@@ -32,7 +33,7 @@ MAY_KNOW = {
     "runtimes": {"scenario", "errors", "errnos", "identity", "runtimes"},
     "catalogue": {"scenario", "errors", "runtimes"},
     "record": {"errors", "catalogue", "testbed"},
-    "report": {"record", "errors", "ladder", "report"},
+    "report": {"record", "errors", "ladder", "report", "stacks"},
     "ladder": set(),
 }  # fmt: skip
 PURE = ["scenario", "wire", "errors", "record", "ladder"]

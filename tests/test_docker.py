@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import gc
+import http.server
+import json
 import os
 import platform
 import re
+import select
 import signal
+import socketserver
 import subprocess
 import sys
-import time
+import tempfile
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +25,9 @@ import pytest
 from faultlab import catalogue, identity
 from faultlab.backends import BACKENDS, docker
 from faultlab.backends.docker import Docker
-from faultlab.errors import BackendUnavailable
+from faultlab.errors import AgentError, BackendUnavailable
 from faultlab.play import Play, Player
-from faultlab.runtimes import all_runtimes
+from faultlab.runtimes import all_runtimes, playing
 from faultlab.testbed import Plan
 
 SIXTEEN = (
@@ -27,6 +35,10 @@ SIXTEEN = (
     "connect-no-route", "connect-ephemeral-exhausted", "self-connect", "exchange-ok", "read-eof", "read-reset", "read-deadline",
     "write-close-wait", "write-reset-first", "linger0-rst", "peer-close-unread-data", "use-after-close",
 )  # fmt: skip
+EVERYTHING = tuple(e.id for e in catalogue.load().values() if not (e.scenario.published or e.scenario.virtual_only))
+AGREE = {"": SIXTEEN, "all": EVERYTHING}.get(asked := os.environ.get("FAULTLAB_AGREE", ""), tuple(asked.split(",")))
+"""The scenarios that are played on both backends: `FAULTLAB_AGREE=all`, or ids with commas between them."""
+RUNTIMES = os.environ.get("FAULTLAB_AGREE_RUNTIMES", "python,go,c").split(",")
 NETNS = next(b for b in BACKENDS if b.name == "netns")
 
 
@@ -61,10 +73,12 @@ def digest(play: Play) -> dict[str, Any]:
     return {"verdict": play.verdict, "reason": play.reason, "seen": seen, "wire": wire}
 
 
-@pytest.mark.parametrize("runtime", ["python", "go", "c"])
-@pytest.mark.parametrize("scenario", SIXTEEN)
+@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("scenario", AGREE)
 def test_agrees_with_netns(engine: Docker, player: Player, scenario: str, runtime: str) -> None:
     entry = catalogue.load()[scenario]
+    if runtime not in playing(entry.scenario.kind, [runtime], entry.scenario.only):
+        pytest.skip(f"{scenario} is not about {runtime}")
     for variant in (None, *entry.scenario.variants):
         here, there = (player.play(entry, all_runtimes()[runtime], b, variant)[0] for b in (NETNS, engine))
         if there.verdict == "unavailable":
@@ -93,7 +107,8 @@ def test_nothing_of_a_play_is_seen_by_the_next(engine: Docker) -> None:
     for _ in range(2):
         with engine.testbed(Plan(settings={"net.ipv4.tcp_syn_retries": 2})) as bed:
             host = bed.host("client")
-            assert not [name for name in host.counters() if "Tcp" in name or "Out" in name]
+            # Whoever has an IPv6 address reports its multicast groups now and then.
+            assert not [name for name in host.counters() if "Tcp" in name or ("Out" in name and "6" not in name)]
             assert host.sysctl("net.ipv4.tcp_syn_retries") == "2"
             seen.append([host.run(*look).stdout for look in looks])
             assert "-A" not in host.run("iptables-save").stdout
@@ -144,29 +159,52 @@ SESSION = """
 import sys
 from faultlab.backends.docker import Docker, session
 from faultlab.testbed import Plan
-sys.stdout.write(session() + "\\n"); sys.stdout.flush()
-with Docker().testbed(Plan()) as bed:
+engine = Docker()
+engine.check()
+sys.stdout.write(f"{session()} {engine._reaper.pid}\\n"); sys.stdout.flush()
+with engine.testbed(Plan()) as bed:
     sys.stdout.write("up\\n"); sys.stdout.flush()
     sys.stdin.read()
 """
 
 
-@pytest.mark.parametrize("when", ["while it starts", "when it stands"])
-def test_nothing_is_left_after_sigkill(engine: Docker, when: str) -> None:
+KILLS = int(os.environ.get("FAULTLAB_SIGKILLS", "2"))
+
+
+@pytest.mark.parametrize("number", range(KILLS))
+def test_nothing_is_left_after_sigkill(engine: Docker, number: int) -> None:
+    """Killed at moments spread from the first request to a testbed that stands; when its reaper has ended, nothing is left."""
     session = subprocess.Popen([sys.executable, "-c", SESSION], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert session.stdout is not None and session.stdin is not None
-    owner = session.stdout.readline().strip()
-    if when == "when it stands":
-        assert session.stdout.readline() == "up\n"
+    owner, reaper = session.stdout.readline().split()
+    handle = os.pidfd_open(int(reaper))
+    select.select([session.stdout], [], [], 2.0 * number / max(1, KILLS - 1))
     session.send_signal(signal.SIGKILL)
     session.wait()
     session.stdin.close()
     session.stdout.close()
+    assert select.select([handle], [], [], 60)[0], "the reaper does not end"
+    os.close(handle)
     client = docker.connect()
-    end = time.monotonic() + 30
-    while left := docker._labelled(client, owner):
-        assert time.monotonic() < end, left
-        time.sleep(0.1)
+    assert not docker._labelled(client, owner)
+    client.close()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # the SDK leaves one open where nobody listens any more
+@pytest.mark.skipif("FAULTLAB_ENGINE" not in os.environ, reason="only an engine of the lab's own may be restarted (.ci/engine)")
+def test_an_engine_that_is_restarted_in_the_middle_is_survived() -> None:
+    """Alone, please (-n 0): it takes the engine away from everybody."""
+    backend = Docker()
+    with pytest.raises(AgentError, match="container ended"), backend.testbed(Plan()) as bed:
+        for verb in (["stop", "keep"], ["start"]):
+            subprocess.run([".ci/engine", *verb], check=True, stdout=subprocess.DEVNULL, cwd=Path(__file__).parents[1])
+        bed.wait(1.0)
+    with backend.testbed(Plan()) as bed:
+        assert bed.host("client").sysctl("net.ipv4.tcp_syn_retries") == "6"
+    backend.close()
+    gc.collect()
+    client = docker.connect()
+    assert not docker._labelled(client, docker.session())
     client.close()
 
 
@@ -204,48 +242,118 @@ def test_no_right_is_said_with_the_remedy() -> None:
     assert "usermod -aG docker" in words[1]
 
 
-class Says:
-    """An engine that says what it is told to."""
+class Liar(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """An engine that has everything, until it is asked for what it is told to refuse: method and end of the path -> its words."""
 
-    def __init__(self, version: dict[str, str], image: dict[str, str]) -> None:
-        self._version, self._image = version, image
-        self.images = self
+    daemon_threads = True
 
-    def version(self) -> dict[str, str]:
-        return self._version
+    def __init__(self, path: str, refuses: dict[str, str], version: dict[str, str]) -> None:
+        super().__init__(path, Answer)
+        self.refuses, self.asked = refuses, list[str]()
+        self.version = {"ApiVersion": "1.41", "MinAPIVersion": "1.12", "Version": "20.10", "Os": "linux", "Arch": "amd64", **version}
 
-    def get(self, name: str) -> Any:
-        return type("Image", (), {"attrs": self._image})
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    """One conversation with it."""
+
+    protocol_version = "HTTP/1.1"
+    server: Liar
+
+    def do_GET(self) -> None:
+        asked = f"{self.command} /{self.path.partition('?')[0].rpartition('/')[2]}"
+        self.server.asked.append(asked)
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if asked == "POST /attach":  # from here on the connection is the container's standard streams
+            self.wfile.write(b"HTTP/1.1 101 UPGRADED\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
+            while self.rfile.read(1):
+                pass
+            self.close_connection = True
+            return
+        said: object = {"Id": "1" * 64, "Warnings": None, "StatusCode": 0, "Architecture": "amd64"}
+        status = 201 if asked == "POST /create" else 200
+        if asked == "GET /version":
+            said = self.server.version
+        elif asked in ("GET /json", "GET /networks") and "faultlab" not in self.path:
+            said = []
+        if words := self.server.refuses.get(asked):
+            status, said = 500, {"message": words}
+        body = json.dumps(said).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_DELETE = do_GET  # noqa: N815  # as http.server looks for them
+
+    def address_string(self) -> str:
+        return "a Unix socket"
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+@contextmanager
+def lying(monkeypatch: pytest.MonkeyPatch, refuses: dict[str, str], **version: str) -> Iterator[Liar]:
+    with tempfile.TemporaryDirectory() as folder, Liar(f"{folder}/socket", refuses, version) as engine:
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{folder}/socket")
+        threading.Thread(target=engine.serve_forever, args=(0.01,)).start()
+        try:
+            yield engine
+        finally:
+            engine.shutdown()
 
 
 @pytest.mark.parametrize(
-    ("version", "image", "words"),
+    ("version", "words"),
     [
-        ({"ApiVersion": "1.39"}, {}, "speaks API 1.39, 1.40 is needed"),
-        ({"ApiVersion": "1.41", "Os": "windows"}, {}, "runs windows containers"),
-        ({"ApiVersion": "1.41", "Arch": "arm64"}, {"Architecture": "amd64"}, "is for amd64, the engine runs on arm64"),
+        ({"ApiVersion": "1.39"}, "speaks API 1.39, 1.40 is needed.*update the engine"),
+        ({"Os": "windows"}, "runs windows containers.*Linux containers"),
+        ({"Arch": "arm64"}, "is for amd64, the engine runs on arm64.*docker build"),
     ],
 )
-def test_an_engine_that_will_not_do_is_named(version: dict[str, str], image: dict[str, str], words: str) -> None:
-    with pytest.raises(BackendUnavailable, match=words):
-        docker._usable(Says(version, image))  # type: ignore[arg-type]
+def test_an_engine_that_will_not_do_is_named(monkeypatch: pytest.MonkeyPatch, version: dict[str, str], words: str) -> None:
+    with lying(monkeypatch, {}, **version), pytest.raises(BackendUnavailable, match=words):
+        Docker().check()
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "words"),
+    [
+        ("POST /create", "write /var/lib/docker/overlay2/x: no space left on device", "disk is full.*docker system prune"),
+        ("POST /create", "invalid CapAdd: capability not permitted: NET_ADMIN", "allow NET_ADMIN and NET_RAW"),
+        ("POST /start", "OCI runtime create failed: unable to apply caps: operation not permitted", "allow NET_ADMIN and NET_RAW"),
+        ("POST /start", "exec /opt/venv/bin/python3: exec format error", "for another architecture.*docker build"),
+        ("POST /start", "something that nobody has seen before", "something that nobody.*--backend netns"),
+    ],
+)
+def test_a_refusal_is_said_with_the_remedy(monkeypatch: pytest.MonkeyPatch, asked: str, said: str, words: str) -> None:
+    with lying(monkeypatch, {asked: said}) as engine:
+        backend = Docker()
+        with pytest.raises(BackendUnavailable, match=words), backend.testbed(Plan()):
+            pass
+        backend.close()
+        left = engine.asked.count("POST /create") - sum(a.startswith("DELETE") for a in engine.asked)
+        assert asked == "POST /create" or left <= 0, engine.asked
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # the SDK leaves one open where nobody listens any more
+def test_an_engine_that_goes_away_is_a_lab_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with lying(monkeypatch, {}) as engine:
+        backend = Docker()
+        backend.check()
+        engine.shutdown()
+        engine.server_close()
+        with pytest.raises(AgentError, match="gives no answer"), backend.testbed(Plan()):
+            pass
+        backend.close()
+    gc.collect()
 
 
 def test_a_missing_image_is_said_with_the_command_that_builds_it(engine: Docker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(docker.IMAGE, "faultlab-nobody-has-this")
     with pytest.raises(BackendUnavailable, match="docker build -t faultlab"):
         Docker().check()
-
-
-@pytest.mark.parametrize(
-    ("said", "words"),
-    [
-        ("write /x: no space left on device", "docker system prune"), ("exec format error", "another architecture"),
-        ("invalid CapAdd: capability not permitted", "NET_ADMIN"), ("something else", "--backend netns"),
-    ],
-)  # fmt: skip
-def test_a_refusal_is_said_with_the_remedy(said: str, words: str) -> None:
-    assert words in " ".join(docker._why_not(Exception(said)))
 
 
 def test_a_router_passes_on_what_it_is_given(engine: Docker) -> None:

@@ -334,6 +334,27 @@ def test_every_drawing_has_every_rung() -> None:
         assert "RA seq 0 ack 0" in text and "forged" in text and "2 h pass" in text and "recv ETIMEDOUT after 2 h 11 min 15 s" in text
     assert "host-unreachable#59; #35;1" in ladder.mermaid(found)
     assert drawn.count('class="lb"') == 1  # the call that lasted
+    for words in ("sends RST: NO_SOCKET", "hands the socket ECONNREFUSED", "drops it: NETFILTER_DROP in nft_do_chain"):
+        assert words in drawn and "kernel" in drawn
+    assert "Note over server: kernel, 180 µs: sends RST: NO_SOCKET" in ladder.mermaid(found)
+
+
+def test_the_kernels_account(tmp_path: Path) -> None:
+    """Who did it and why stands in the scenario's section, the events in the ladder, each once; where there is none the play says why."""
+    silent = records.play("connect-ok", evidence={"segments": [], "kernel": None, "kernel_silent": "no <tracefs>"})
+    text = page(tmp_path, records.record([records.play("connect-refused-rst"), silent]))
+    assert text.count("client hands the socket ECONNREFUSED") == 1 and "client’s kernel hands the socket ECONNREFUSED" in text
+    assert "server’s kernel sends RST: NO_SOCKET <code>← tcp_v4_rcv</code>" in text and "no &lt;tracefs&gt;" in text
+    assert text.count("RA seq 0 ack 0 (forged)") == 1
+
+
+def test_states_that_follow_at_once_are_one_rung() -> None:
+    play = records.play("connect-ok")
+    states = [("LISTEN", "SYN_RECV", 0.0), ("SYN_RECV", "ESTABLISHED", 0.00001), ("ESTABLISHED", "CLOSE", 1.0)]
+    event = {"at": "server", "what": "state", "local": 1, "remote": 2}
+    play["evidence"]["kernel"] = [event | {"t": t, "was": was, "is": now} for was, now, t in states]
+    found = [rung.label for rung in ladder.rungs(play) if rung.lane == "kernel"]
+    assert found == ["server LISTEN → SYN_RECV → ESTABLISHED", "server ESTABLISHED → CLOSE"]
 
 
 def test_packets_with_comments() -> None:
@@ -363,6 +384,33 @@ def test_packets_open_in_a_library(tmp_path: Path) -> None:
 # ---- other formats ----------------------------------------------------------------------------------------------------------
 
 
+JUNIT: dict[str, tuple[str, str, str]] = {
+    "testsuites": ("", "name time tests failures errors", "testsuite"),
+    "testsuite": (
+        "name tests failures errors",
+        "group time skipped timestamp hostname id package file log url",
+        "testsuite properties testcase system-out system-err",
+    ),
+    "properties": ("", "", "property"),
+    "property": ("name value", "", ""),
+    "testcase": ("name", "time classname group", "skipped error failure system-out system-err"),
+    "skipped": ("", "type message", ""),
+    "error": ("", "type message", ""),
+    "failure": ("", "type message", ""),
+    "system-out": ("", "", ""),
+    "system-err": ("", "", ""),
+}
+"""What `junit-10.xsd` of Jenkins' xUnit plugin has: attributes that must be and may be there, elements inside."""
+
+
+def test_junit_fits_the_schema_of_jenkins(tmp_path: Path) -> None:
+    for element in ET.fromstring(exports.junit(gathered(tmp_path, records.record(source="<&\x00>")))).iter():
+        must, may, inside = (set(words.split()) for words in JUNIT[element.tag])
+        assert must <= element.attrib.keys() <= must | may and {child.tag for child in element} <= inside
+        assert re.fullmatch(r"(([0-9]{0,3},)*[0-9]{3}|[0-9]{0,3})*(\.[0-9]*)?", element.get("time", ""))
+        assert not len(element) or not (element.text or "").strip()
+
+
 def test_junit(tmp_path: Path) -> None:
     root = ET.fromstring(exports.junit(gathered(tmp_path, records.record())))
     (suite,) = root
@@ -390,8 +438,14 @@ def test_ctrf(tmp_path: Path) -> None:
         "stop": 0,
     }
     assert made["results"]["summary"]["stop"] - made["results"]["summary"]["start"] == 60_000
+    # What the schema that the package `ctrf` of npm carries (0.3.0) says of these; nothing else may be there.
     known = {"name", "status", "duration", "rawStatus", "suite", "tags", "extra", "message"}
-    assert all(set(t) <= known and type(t["duration"]) is int for t in made["results"]["tests"])
+    assert set(made) == {"reportFormat", "specVersion", "generatedBy", "results"} and re.fullmatch(r"\d+\.\d+\.\d+", made["specVersion"])
+    assert set(made["results"]) == {"tool", "summary", "tests", "environment"} and set(made["results"]["tool"]) == {"name", "version"}
+    assert all(type(number) is int for number in made["results"]["summary"].values())
+    for t in made["results"]["tests"]:
+        assert set(t) <= known and type(t["duration"]) is int and t["name"] and t["suite"]
+        assert t["status"] in ("passed", "failed", "skipped", "pending", "other") and all(type(tag) is str for tag in t["tags"])
 
 
 def test_csv(tmp_path: Path) -> None:

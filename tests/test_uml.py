@@ -69,6 +69,49 @@ def test_killed(guest: Guest) -> None:
             guest.ask("wait", 5.0, seconds=0.0)
 
 
+OVERWRITE = """
+import re
+text = next(line for line in open("/proc/1/maps") if " r-xp " in line and "libc" in line)
+begin, end = (int(word, 16) for word in re.split("[- ]", text)[:2])
+with open("/proc/1/mem", "r+b", 0) as memory:
+    memory.seek(begin)
+    memory.write(b"\\xcc" * (end - begin))
+"""
+"""Process 1's own code becomes traps: it ends by a signal, and that is a panic."""
+
+
+def panic(guest: Guest) -> None:
+    guest.ask("run", 10.0, host="client", argv=[sys.executable, "-S", "-c", OVERWRITE])
+
+
+@needs_kernel
+def test_panics(guest: Guest) -> None:
+    guest.ask("build", **topology(Plan()))
+    with pytest.raises(GuestDied, match=r"asked run; its console: (?s:.)*Kernel panic - not syncing: Attempted to kill init"):
+        panic(guest)
+    assert guest.broken
+
+
+@needs_kernel
+def test_the_rest_is_played_in_a_new_boot() -> None:
+    backend, player, entry = Uml(), Player(), catalogue.load()["connect-refused-rst"]
+    try:
+        verdicts = []
+        for number in range(4):
+            if number == 1:
+                with pytest.raises(GuestDied), backend.testbed(Plan()) as bed:
+                    panic(bed.channels[0])  # type: ignore[arg-type]  # it is this backend's
+            if number == 2:  # between two plays, when nobody looks
+                guest = backend._booted()
+                guest.process.terminate()
+                guest.process.wait()
+            play, _ = player.play(entry, all_runtimes()["python"], backend)
+            verdicts.append((play.verdict, (play.reason or "").partition(":")[0]))
+    finally:
+        backend.close()
+    assert verdicts == [("match", ""), ("match", ""), ("lab-error", "GuestDied"), ("match", "")]
+
+
 @needs_kernel
 def test_nothing_is_left_of_it(guest: Guest) -> None:
     """The harness is killed: the guest ends by itself, and its folder goes."""

@@ -47,11 +47,11 @@ def account(told: Mapping[str, Any], names: Mapping[str, str], packets: Sequence
     answered = {e["skb"]: e for e in ours if e["what"] == "reset sent" and "skb" in e}
     arrived = sorted((p.t, names.get(p.dst, p.at)) for p in packets)
     for e in events:
-        if e["what"] == "drop" and not _noise(e) and not (e.get("skb") in answered and answered[e["skb"]]["reason"] == e.get("reason")):
+        if e["what"] == "drop" and not _noise(e) and not (e.get("skb") in answered and answered[e["skb"]].get("reason", e.get("reason")) == e.get("reason")):
             near = [o for o in ours if o["what"] == "retransmit" and o["cpu"] == e["cpu"] and abs(o["t"] - e["t"]) < NEAR]
-            if near and not alone:
+            if near and _leaves(e):
                 ours.append({**e, "program": names.get(near[0]["local"][0], "")})
-            elif (alone or e.get("sk") in socks or e.get("skb") in answered or e["own"]) and (_leaves(e) or _came(e, arrived)):
+            elif (alone or near or e.get("sk") in socks or e.get("skb") in answered or e["own"]) and (_leaves(e) or _came(e, arrived)):
                 ours.append(e)
     ours.sort(key=lambda e: float(e["t"]))
     kept = [_entry(e, names, socks, start, arrived) for e in ours[:MOST] if e["what"] != "state" or e["was"] != e["is"]]
@@ -64,10 +64,12 @@ def _leaves(e: Mapping[str, Any]) -> bool:
     return next((bool(OUT.match(name)) for name in e.get("path", ()) if OUT.match(name) or IN.match(name)), bool(e["call"]))
 
 
-def _came(e: Mapping[str, Any], arrived: Sequence[tuple[float, str]]) -> str:
-    """The host for which a packet was captured just before; none where there was no such packet."""
+def _came(e: Mapping[str, Any], arrived: Sequence[tuple[float, str]]) -> set[str]:
+    """The hosts for which a packet was captured just before: several where the clock shows no order, none where none came."""
     before = bisect_right(arrived, (e["t"] + 1e-6, "~"))
-    return arrived[before - 1][1] if before and e["t"] - arrived[before - 1][0] < SOON else ""
+    if not before or e["t"] - arrived[before - 1][0] > SOON:
+        return set()
+    return {host for t, host in arrived[max(0, before - 8) : before] if arrived[before - 1][0] - t < 1e-6}
 
 
 def _sockets(
@@ -141,7 +143,10 @@ def _host(e: Mapping[str, Any], names: Mapping[str, str], sock: Mapping[str, Any
         return names[e["local"][0]]
     if sock is not None:
         return str(sock["host"])
-    return str(e["program"]) if _leaves(e) else _came(e, arrived)
+    if _leaves(e):
+        return str(e["program"])
+    hosts = _came(e, arrived)
+    return hosts.pop() if len(hosts) == 1 else ""
 
 
 def _path(path: Sequence[str]) -> list[str]:

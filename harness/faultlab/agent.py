@@ -529,6 +529,22 @@ class Agent:
                 self._collect_taps(TICK)
         return False
 
+    def do_still(self, name: str, threads: list[str]) -> None:
+        """Have some threads of a program stand still (cgroups(7), freezer): those that only look around every few seconds."""
+        group = "/sys/fs/cgroup/still"
+        if not os.path.isdir(group):
+            _check(libc.mount(b"faultlab", b"/sys/fs/cgroup", b"cgroup2", MS_NODEV | MS_NOEXEC | MS_NOSUID, None), "mount")
+            os.mkdir(group)
+            for file, text in (("type", "threaded"), ("freeze", "1")):
+                with open(f"{group}/cgroup.{file}", "w", encoding="ascii") as f:
+                    f.write(text)
+        for thread in os.listdir(f"{_proc(self.programs[name])}/task"):
+            with open(f"/proc/{thread}/comm", encoding="utf-8", errors="replace") as f:
+                known = f.read().strip() in threads
+            if known:
+                with open(f"{group}/cgroup.threads", "w", encoding="ascii") as f:
+                    f.write(thread)
+
     def do_limit(self, name: str, limit: str, value: int | None) -> int:
         """Set a limit of a running program (setrlimit(2)); None leaves no descriptor free. The old value comes back."""
         import resource
@@ -798,6 +814,7 @@ class Agent:
             raise Refused("this kernel is not the lab's own")
         old = _read_sysctl(name)
         if value is not None:
+            _write_sysctl("net.core.message_cost", 0)  # else it says so ten times in five seconds and no more, all plays together
             _write_sysctl(name, value)
         log = ctypes.create_string_buffer(1 << 18)
         size = libc.klogctl(4, log, len(log))  # SYSLOG_ACTION_READ_CLEAR
@@ -1124,11 +1141,26 @@ def enter_sandbox() -> None:
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def _soft_interrupts_first() -> None:
+    """Have what a system call sends be received within it, as on a machine with several processors.
+
+    Kernels before 6.5 leave all of it to ksoftirqd once that is awake (ksoftirqd_running), and on one processor RCU wakes it with each
+    switch to a program (rcu_qs). So there it has its turn before the program.
+    """
+    if tuple(int(n) for n in os.uname().release.split(".")[:2]) >= (6, 5):
+        return
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with open(f"/proc/{pid}/comm", encoding="utf-8") as f:
+            if f.read().startswith("ksoftirqd/"):
+                os.sched_setscheduler(int(pid), os.SCHED_FIFO, os.sched_param(1))
+
+
 def be_process_one(folder: str) -> None:
     """Serve as the first process of a kernel of its own, and switch that off afterwards."""
     try:
         lines = Frozen(folder)
         agent = Agent(lines)
+        _soft_interrupts_first()
         lines.answer({"ready": True, "release": os.uname().release, "pid": os.getpid()})
         lines.started()
         agent.serve()

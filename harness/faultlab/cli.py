@@ -258,9 +258,10 @@ def show_ladder(play: Mapping[str, Any], observed: str) -> None:
 @click.option("--ctrf", type=click.Path(dir_okay=False, path_type=Path), help="write CTRF JSON")
 @click.option("--csv", "csv_", type=click.Path(dir_okay=False, path_type=Path), help="write CSV, a line an operation")
 @click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="write the matrix as a Markdown table")
+@click.option("--disagreements", type=click.Path(dir_okay=False, path_type=Path), help="renew the list of all disagreements (Markdown)")
 @click.option("--badge", type=click.Path(dir_okay=False, path_type=Path), help="write a badge (SVG)")
 def report(files: tuple[Path, ...], output: Path | None, diff: tuple[str, str] | None, junit: Path | None, ctrf: Path | None,
-           csv_: Path | None, markdown: Path | None, badge: Path | None) -> None:  # fmt: skip
+           csv_: Path | None, markdown: Path | None, disagreements: Path | None, badge: Path | None) -> None:  # fmt: skip
     """One self-contained page from any number of records, and other formats of the same.
 
     \b
@@ -291,7 +292,13 @@ def report(files: tuple[Path, ...], output: Path | None, diff: tuple[str, str] |
         if path is not None:
             path.write_text(made(gathered), encoding="utf-8", errors="backslashreplace")
             out.print(f"wrote {path}", soft_wrap=True)
-    if output or not (diff or any(wanted)):
+    if disagreements:
+        from faultlab.disagreements import renewed
+
+        before = disagreements.read_text(encoding="utf-8") if disagreements.exists() else "# Disagreements\n"
+        disagreements.write_text(renewed(before, gathered, catalogue.load()), encoding="utf-8", errors="backslashreplace")
+        out.print(f"wrote {disagreements}", soft_wrap=True)
+    if output or not (diff or disagreements or any(wanted)):
         written = write(gathered, output or Path("report.html"), pairs)
         more = f", and {len(written) - 1} files in {written[1].parent}" if len(written) > 1 else ""
         out.print(f"wrote {written[0]} ({written[0].stat().st_size / 1e6:.1f} MB{more})", soft_wrap=True)
@@ -345,7 +352,11 @@ def ladder_(file: Path, id_: str, runtime: str | None, variant: str | None, form
 @cli.command("explain")
 @click.argument("word", metavar="ID|ERRNO|TABLE")
 @click.option("--markdown", is_flag=True, help="Markdown instead of text for the terminal")
-def explain_(word: str, markdown: bool) -> None:
+@click.option(
+    "--record", "records", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
+    help="say of a scenario, too, who did it and why: the kernel's own account in this record (repeat for more)",
+)  # fmt: skip
+def explain_(word: str, markdown: bool, records: Sequence[Path]) -> None:
     """What it is, why, how to tell it from its neighbours, how to cure it.
 
     \b
@@ -353,18 +364,30 @@ def explain_(word: str, markdown: bool) -> None:
     faultlab explain ECONNRESET
     faultlab explain table-states            or table-resets, table-time-wait, claims
     faultlab explain question-backlog-full
+    faultlab explain read-reset --record run.jsonl
     """
     from rich.markdown import Markdown
+
+    from faultlab.report.gather import gather, told
 
     entries = catalogue.load()
     known = [*explain.topics(entries), *tables.topics()]
     text = tables.page(word, entries) or explain.page(word, entries)
     if text is None:
         raise fail(f"nothing is known of {word!r}{catalogue.nearest(word, known)}")
+    if records:
+        plays = [p for p in gather(records).plays if p.scenario == word]
+        text += "\n## Who did it, and why: the kernel's own account\n\n"
+        said = [(visible(f"{what}{f', on {stacks}' if stacks else ''}"), visible(path)) for what, path, stacks in told(plays, _stack)]
+        text += "".join(f"- {what}" + (f" ← `{path}`\n" if path else "\n") for what, path in said) or "The records have none of it.\n"
     if markdown:
         click.echo(text)
     else:
         out.print(Markdown(text))
+
+
+def _stack(stack: str, backend: str) -> str:
+    return f"{stack} ({backend})"
 
 
 @cli.command()
@@ -378,7 +401,8 @@ def doctor() -> None:
     for backend in BACKENDS:
         try:
             backend.check()
-            table.add_row(works[True], f"backend {backend.name}", "works")
+            there = ", ".join(f"Linux {k.version}" for k in kernels.built()) if backend.virtual else ""  # the first is used
+            table.add_row(works[True], f"backend {backend.name}", "works" + (f", kernels: {there}" if there else ""))
             playable = True
         except Unavailable as e:
             table.add_row(works[False], f"backend {backend.name}", f"{e.reason}\nremedy: {e.remedy}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from faultlab import errnos
+from faultlab import errnos, stacks
 from faultlab.catalogue import Entry
 from faultlab.runtimes import all_runtimes
 from faultlab.scenario import Expected, Observation
@@ -130,6 +130,8 @@ def scenario_page(entry: Entry, entries: Mapping[str, Entry]) -> str:
         ("What only hides it", s.hides),
     ):
         lines += ["", f"## {title}", "", text[:1].upper() + text[1:] + "."] if text else []
+    missing = [s.title for s in stacks.known() if not s.played]
+    lines += ["", f"Never run on these systems: {', '.join(missing)}."] if missing else []
     lines += ["", f"Play it: `faultlab run {entry.id}`"]
     return "\n".join(lines) + "\n"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -33,12 +34,26 @@ def own() -> str:
 def alive(identity: str) -> bool:
     """Whether that very process still runs."""
     pid, _, _ = identity.partition(".")
-    return pid.isdigit() and of(int(pid)) == identity
+    if not pid.isdigit():
+        return False
+    return of(int(pid)) == identity if Path("/proc/self/stat").exists() else _runs(int(pid))
+
+
+def _runs(pid: int) -> bool:
+    """Whether there is a process of that number, where nothing tells when it began. Windows has no harmless way to ask: so there is one."""
+    if sys.platform != "win32":
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass
+    return True
 
 
 def orphans() -> Iterator[tuple[int, str]]:
     """This user's processes whose harness is gone: number and command line."""
-    for folder in Path("/proc").iterdir():
+    for folder in Path("/proc").iterdir() if sys.platform == "linux" else ():
         if not folder.name.isdigit() or int(folder.name) == os.getpid():
             continue
         try:
@@ -78,7 +93,7 @@ def remove_folders() -> list[str]:
     removed = []
     for parent in {tempfile.gettempdir(), "/tmp"}:
         for path in Path(parent).glob("faultlab-*.*-*"):
-            if path.lstat().st_uid == os.getuid() and not alive(path.name.split("-")[1]):
+            if path.lstat().st_uid == getattr(os, "getuid", int)() and not alive(path.name.split("-")[1]):
                 shutil.rmtree(path, ignore_errors=True)
                 removed.append(f"folder {path}")
     return removed

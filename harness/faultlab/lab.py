@@ -236,6 +236,7 @@ class Side:
         if address is not None and not (":" in address or "/" in address or address.replace(".", "").isdigit()):
             when.append("named")
             facts["name"] = address
+            facts |= {f"remote{family}": show((self.peer.host.address(family), target[1])) for family in (4, 6)}
         facts["when"] = " ".join(when)
         facts["resolver"] = show((self.peer.host.address(4), 53))
         return target, facts
@@ -275,7 +276,7 @@ class Side:
 
     def resolve(self, name: str, family: int | None = None) -> Observation:
         """Ask the runtime's ordinary resolver."""
-        facts = {"name": name, "when": "", "resolver": show((self.peer.host.address(4), 53))}
+        facts = {"name": name, "when": "empty-label" if ".." in name else "", "resolver": show((self.peer.host.address(4), 53))}
         return self.perform("resolve", facts, name=name, family=family)
 
     def compiles(self, source: str) -> Observation:
@@ -382,7 +383,8 @@ class Side:
                 known |= _end_facts(end, (answer[end][0], answer[end][1]))
         message = "" if self.lab.bed.blind else str(answer.get("message"))
         if "resolver" in known and ":" in message:  # the port a question came from: one that did ask
-            asked = [p for p in self.lab.bed.packets if p.proto == "udp" and p.dport == 53 and p.src == self.host.address(4)]
+            own = (self.host.address(4), "127.0.0.1", "::1")
+            asked = [p for p in self.lab.bed.packets if p.proto == "udp" and p.dport == 53 and p.src in own]
             known |= next((_end_facts("local", (p.src, p.sport)) for p in asked if show((p.src, p.sport)) in message), {})
         seen = Observation(
             op=op, outcome=outcome, elapsed=float(answer.get("elapsed", 0.0)), t=float(answer.get("t", 0.0)),
@@ -394,6 +396,8 @@ class Side:
             if self.observed:
                 self.lab.gap(self._asked[number], seen)
                 raise Unsupported(f"{self.driver.runtime} cannot {op}: {seen.message}")
+            if self.lab.bed.blind:  # the peer is what this system can build, and not every system has everything
+                raise Unavailable(f"a peer that can {op}", str(seen.message), "play it on another backend")
             raise PeerFailed(f"the peer's {op} is beyond its language: {seen.message}")
         self.observations.append(seen)
         if op in ("connect", "listen") and outcome != "ok":
@@ -460,6 +464,7 @@ class Lab:
     @contextmanager
     def fault(self, fault: Fault) -> Iterator[Mapping[str, Any]]:
         """Apply a fault for the length of the block; when it ends, the fault proves that it acted."""
+        self._between(f"the fault {type(fault).__name__}")
         with fault.applied(self.bed) as evidence:
             try:
                 yield evidence
@@ -470,7 +475,14 @@ class Lab:
         self, at: str = "server", *, port: int = PORT, local_port: int = 40001, timestamps: bool = False
     ) -> AbstractContextManager[ScriptedPeer]:
         """Take a host's TCP away and say its part yourself: see `scripted`. `local_port` is the one a scripted client dials from."""
+        self._between("a scripted peer")
         return scripted(self.bed, at, port, local_port, timestamps, self.patience)
+
+    def _between(self, what: str) -> None:
+        """Raise Unavailable where nothing can be changed between the hosts."""
+        if self.bed.blind:
+            reason = "nothing can be put between the hosts: both are this machine's own loopback"
+            raise Unavailable(what, reason, "play it on another backend: --backend netns, --backend docker, --backend uml")
 
     def until_wire(self, pattern: str, seconds: float = 10.0, times: int = 1) -> Segment:
         """Wait until the wire has shown such a segment (so often) since the play began; returns the last one."""

@@ -66,7 +66,8 @@ def rungs(play: Mapping[str, Any], observed: str = "client") -> list[Rung]:
             number += 1
             found += _operation(o, lane, seen, number)
     found += _kernel(play["evidence"].get("kernel") or ())
-    return sorted(found, key=lambda r: r.t)
+    # In virtual time a packet and what the kernel makes of it are the same moment, less what rounding leaves.
+    return sorted(found, key=lambda r: r.t + (2e-6 if r.lane == "kernel" and r.text.startswith(LATER) else 0.0))
 
 
 def _kernel(account: Sequence[Mapping[str, Any]]) -> list[Rung]:
@@ -83,6 +84,7 @@ def _kernel(account: Sequence[Mapping[str, Any]]) -> list[Rung]:
     return found
 
 
+LATER = ("drops", "takes", "hands")
 TONES = {"error": "error", "drop": "drop", "reset sent": "reset", "reset received": "reset"}
 
 
@@ -161,7 +163,7 @@ def _segment(s: Mapping[str, Any]) -> Rung:
 
 def causes(play: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Who ended it and why, as the kernel says: each RST, error and dropped packet, and the functions that led there, innermost first."""
-    found = {}
+    found: dict[str, str] = {}
     for e in play["evidence"].get("kernel") or ():
         if e["what"] in ("error", "reset sent", "drop"):
             path = [name for name in e.get("path", ()) if name not in ("sk_error_report", e.get("where"))]

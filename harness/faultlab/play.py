@@ -176,7 +176,8 @@ class Player:
         scenario = entry.scenario
         virtual = backend.virtual
         if scenario.virtual_only and not virtual:
-            raise Unavailable(entry.id, "it needs a kernel of its own: default timers, or limits of the whole kernel", "play it in virtual time: --backend uml")
+            why = "it needs a kernel of its own: default timers, or limits of the whole kernel"
+            raise Unavailable(entry.id, why, "play it in virtual time: --backend uml")
         settings = {**scenario.settings, **({} if virtual else scenario.shortened)}
         plan = Plan(settings=settings, router=scenario.router, published=scenario.published, number=self.number)
         with ExitStack() as stack:
@@ -196,6 +197,8 @@ class Player:
                 drivers[host] = DriverSession(bed, program, which[0].name)
             for session in drivers.values():
                 session.ready()
+                if bed.virtual and (threads := all_runtimes()[session.runtime].config.get("housekeeping")):
+                    session.program.still(threads)
             play.runtime_version = str(drivers[scenario.observe].ready().get("version", driver.version))
             clock = bed.wait(0.0)
 

@@ -36,6 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("faultlab", "faultlab: which plays, and where")
     group.addoption("--runtime", action="append", metavar="NAME", help="play this runtime only (repeat for more)")
     group.addoption("--backend", action="append", metavar="NAME", help="play on this backend (repeat for more; default netns)")
+    group.addoption("--virtual-time", action="store_true", help="play where the clock is virtual: kernel timers at their defaults")
     group.addoption("--require", action="append", metavar="BACKEND", default=[], help="make it an error when this backend is not available")
     group.addoption("--record", metavar="FILE", help="write the plays as a record (JSON lines)")
     group.addoption("--kernel", metavar="VERSION", help="uml: how the version of the kernel begins (default: the newest that is built)")
@@ -52,7 +53,13 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ[kernels.VARIABLE] = version
     if (path := config.getoption("record")) and not hasattr(config, "workerinput"):
         names = config.getoption("runtime") or [n for n, r in all_runtimes().items() if r.default]
-        config.stash[WRITER] = RecordWriter(Path(path), header(names, config.getoption("backend") or ["netns"]))
+        config.stash[WRITER] = RecordWriter(Path(path), header(names, _backends(config)))
+
+
+def _backends(config: pytest.Config) -> list[str]:
+    """Where to play."""
+    named: list[str] = config.getoption("backend") or []
+    return named or ([b.name for b in BACKENDS if b.virtual] if config.getoption("virtual_time") else ["netns"])
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -82,7 +89,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     except ScenarioError as e:
         raise pytest.UsageError(str(e)) from e
     runtimes = playing(entry.scenario.kind, config.getoption("runtime"), entry.scenario.only)
-    backends = config.getoption("backend") or ["netns"]
+    backends = _backends(config)
     plays = []
     for number in range(config.getoption("repeat")):
         for backend in backends:

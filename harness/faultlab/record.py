@@ -6,11 +6,13 @@ so that whatever is made from a record needs nothing else.
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 import os
 import platform
 import re
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +20,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import faultlab
 from faultlab import catalogue
@@ -108,11 +110,20 @@ def schema() -> dict[str, Any]:
     return loaded
 
 
+def opened(path: Path) -> IO[bytes]:
+    """The bytes of a record, which may be packed with gzip, whatever it is called."""
+    file = path.open("rb")
+    packed = file.read(2) == b"\x1f\x8b"
+    file.seek(0)
+    return cast(IO[bytes], gzip.GzipFile(fileobj=file)) if packed else file
+
+
 def read(path: Path) -> Record:
     """Read a record. Raises RecordError, with the line, for anything that is not a whole one."""
     try:
-        text = path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeDecodeError) as e:
+        with opened(path) as file:
+            text = file.read().decode("utf-8")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as e:
         raise RecordError(f"{path}: cannot be read: {e}") from e
     return parse(text.split("\n"), str(path))  # not splitlines(): U+2028 in a message ends no line
 

@@ -214,6 +214,10 @@ class RemoteProgram:
         if not self.channel.ask("asleep", grace, name=self.name, seconds=seconds):
             raise WaitTimedOut(f"rest of {self.name}'s program", seconds, "a thread that runs")
 
+    def still(self, threads: Sequence[str]) -> None:
+        """Have its threads of these names stand still."""
+        self.channel.ask("still", name=self.name, threads=list(threads))
+
     def limit(self, limit: str, value: int | None = None) -> int:
         """Set one of its limits (`RLIMIT_NOFILE`) while it runs; None: no descriptor is left. The old value comes back."""
         return int(self.channel.ask("limit", name=self.name, limit=limit, value=value))

@@ -17,6 +17,7 @@ SCENARIO = Scenario(
     never=["< R*", "> R*"],
     counters={"server TcpExtListenOverflows": (2, 12), "server TcpExtListenDrops": (2, 12), "client TcpAttemptFails": 1},
     same_words={
+        "backlog-full-app-timeout": "the errno: a program's own timer is not ETIMEDOUT",
         "connect-blackhole-kernel-timeout": "on the server: ss -ltn shows Recv-Q above Send-Q, nstat TcpExtListenOverflows rises",
         "syn-flood-cookies": "on the server: there nstat TcpExtTCPReqQFullDrop rises, and ss shows syn-recv",
     },

@@ -22,6 +22,7 @@ SCENARIO = Scenario(
     never=["> R*", "< F*"],
     counters={"server TcpOutRsts": 1, "client TcpEstabResets": 1},
     same_words={
+        "reuseport-close-pending": "ss -ltn: there another listener has the port",
         "read-reset": "on the server: nstat TcpOutRsts rises, and no process ever had that connection",
         "backlog-full-ghost": "on the server: there nstat TcpExtListenOverflows rises, and the listener stays",
     },

@@ -18,6 +18,7 @@ SCENARIO = Scenario(
     wire=["> S"],
     never=["< *"],
     same_words={
+        "backlog-full-app-timeout": "on the server: there ss -ltn shows Recv-Q above Send-Q, and the SYN arrives",
         "connect-blackhole-kernel-timeout": "the errno: the kernel's timeout is ETIMEDOUT, the program's own is not",
         "published-silent": "the address: there it is the container's own, and the published port accepts",
     },

@@ -5,8 +5,6 @@ and cannot be taken back: the connection goes on being made without the program,
 SA_RESTART the kernel calls connect again by itself, which goes on waiting (SS_CONNECTING).
 """
 
-import signal
-
 from faultlab.faults.packet_filter import FilterVerdict
 from faultlab.lab import Lab
 from faultlab.scenario import Deviation, Expected, Scenario
@@ -17,6 +15,8 @@ WHY = {
     "go": "its runtime asks for SA_RESTART, and no thread sleeps in connect: the poller waits",
     "node": "no thread sleeps in connect: libuv waits in epoll_wait, and goes back to it",
 }
+
+SIGALRM = 14
 
 SCENARIO = Scenario(
     title="A signal interrupts connect",
@@ -38,11 +38,11 @@ SCENARIO = Scenario(
 def test_connect_eintr(lab: Lab) -> None:
     """Send a signal to a program that waits in connect; the second SYN gets through."""
     lab.server.listen()
-    lab.client.handle(signal.SIGALRM, restart=lab.variant == "restart")
+    lab.client.handle(SIGALRM, restart=lab.variant == "restart")
     with lab.fault(BLACK_HOLE):
         conn, connecting = lab.client.start_connect()
         lab.until_wire("> S")
-        lab.client.signal(signal.SIGALRM)
+        lab.client.signal(SIGALRM)
     lab.server.accept()
     connecting.result()
     conn.send(b"late")

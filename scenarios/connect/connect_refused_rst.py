@@ -21,6 +21,8 @@ SCENARIO = Scenario(
     never=["< SA"],
     counters={"client TcpAttemptFails": 1},
     same_words={
+        "dual-stack-both-refused": "tcpdump: there two SYNs are refused, to two addresses",
+        "connect-failed-then-used": "the sequence: there the words come from what follows the connect",
         "unix-refused": "strace: there the address is a path",
         "udp-connected-refused": "the operation: there it is a read or a write of datagrams",
         "dial-address-parse": "strace: there another port is dialled than the one asked for",

@@ -19,6 +19,7 @@ SCENARIO = Scenario(
         for name in ("java", "java-nio")
     ],
     same_words={
+        "connect-failed-then-used": "strace: there a connect was tried",
         "write-close-wait": "strace: there the connect succeeded",
         "listen-wrong-type": "ss: there the socket listens",
     },

@@ -15,6 +15,7 @@ SCENARIO = Scenario(
     wire=["> S", "< SA", "> A", "< FA"],
     never=["< R*", "> R*"],
     same_words={
+        "connect-failed-then-used": "tcpdump: there no FIN came, and no connection was",
         "read-after-shutdown-rd": "strace: there the program has shut its reading side down itself",
         "process-killed": "at the peer: dmesg or its supervisor's log tells a kill",
         "pending-error-order": "strace: there getsockopt(SO_ERROR) came first, and took a reset",

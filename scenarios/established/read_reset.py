@@ -18,6 +18,7 @@ SCENARIO = Scenario(
     never=["> R*"],
     counters={"client TcpEstabResets": 1},
     same_words={
+        "reuseport-close-pending": "on the server: there nobody had accepted the connection yet",
         "tcp-mem-orphans": "nstat TcpExtTCPAbortOnMemory at the peer; its dmesg",
         "nat-mapping-lost-server-side": "tcpdump at the other end: there it sends no RST and still has ESTAB",
         "write-reset-first": "the operation: there a write was first, and got it",

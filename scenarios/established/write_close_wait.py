@@ -24,6 +24,7 @@ SCENARIO = Scenario(
         Deviation(runtime="node", step=3, sees="EPIPE", words=ENDED, note=NOTE),
     ],
     same_words={
+        "connect-failed-then-used": "strace: there the connect had failed",
         "peer-reboot-rst": "tcpdump: there no FIN came before the RST",
         "fin-then-rst": "tcpdump: there the RST comes by itself, and no write has gone out",
         "read-enotconn": "strace: there the connect has failed, or was never called",

@@ -1,7 +1,8 @@
 """The head and half of the body come, and then nothing.
 
 The status has arrived long ago, so many programs believe they are through. Whether the timer still runs depends on the library:
-some stop it with the head, and then nothing ends the wait but the peer.
+some stop it with the head, and then nothing ends the wait but the peer. The timer is long here, so that on any machine the head has been
+read long before it runs out: a program that is slow to read would be told of the head's timeout instead.
 """
 
 from faultlab.lab import Lab
@@ -12,7 +13,7 @@ SCENARIO = Scenario(
     title="Timeout in the body",
     spec="https://www.rfc-editor.org/rfc/rfc9112#section-9.5",
     kind="http",
-    expected=[Expected("fetch", data="one"), Expected("fetch", "DEADLINE", during="body", within=(0.99, 1.8))],
+    expected=[Expected("fetch", data="one"), Expected("fetch", "DEADLINE", during="body", within=(1.99, 3.0))],
     wire=["> S", "> PA", "< PA", "> PA", "< PA"],
     never=["< R*"],
     deviations=[
@@ -20,7 +21,7 @@ SCENARIO = Scenario(
             runtime="java-httpclient",
             step=2,
             sees="blocked",
-            note="the request's timer ends with the answer's head; nothing ends the wait for the body",
+            note="the request's timer ends with the answer's head, nothing ends the wait for the body; since JDK 26 it covers both (8208693)",
         ),
     ],
     same_words={
@@ -38,6 +39,6 @@ def test_http_body_timeout(lab: Lab) -> None:
     """Answer once, then send three bytes of a hundred and keep silent."""
     client, server = http(lab)
     server.first(client)
-    asking = client.start(deadline=1.0)
+    asking = client.start(deadline=2.0)
     server.must(asking).answer("abc", length=100)
-    asking.blocked(1.8)
+    asking.blocked(3.0)

@@ -22,7 +22,10 @@ SCENARIO = Scenario(
     wire_in={"no-route": []},
     never=["> S"],
     never_in={"no-route": ["> *", "< *"]},
-    same_words={"dns-servfail": "tcpdump port 53: there an answer comes"},
+    same_words={
+        "dns-servfail": "tcpdump port 53: there an answer comes",
+        "dns-no-server": "tcpdump: there the questions stay on the loopback",
+    },
     production="a container without a name server; resolv.conf names 127.0.0.53, and nothing listens there; a VPN that is down",
     diagnose="cat /etc/resolv.conf; dig @SERVER NAME: connection refused; ip route get SERVER",
     cure="start the resolver, or name one that is there",

@@ -13,19 +13,23 @@ containers.
 from __future__ import annotations
 
 import atexit
+import io
 import json
 import os
 import platform
+import queue
 import select
 import socket
 import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -40,10 +44,12 @@ if TYPE_CHECKING:
 
 IMAGE = "FAULTLAB_DOCKER_IMAGE"
 """The environment variable that names another image than `faultlab`."""
-AGENT = Path(remote.__file__).with_name("agent.py")
+PACKAGE = Path(remote.__file__).parent
 LABEL = "faultlab.session"
 OLDEST_API = (1, 40)
 """Docker 19.03, Podman 3: the first that take all we ask for."""
+QUIET = 2.0
+"""Seconds without anything of a dead session after which nothing more of it is on its way."""
 SLOTS = 30
 """Networks that fit side by side into the documentation addresses, eight addresses each: engines refuse overlapping ones."""
 AT_A_TIME = 6
@@ -63,16 +69,27 @@ DRIVERS = "/opt/faultlab/drivers.json"
 WAYS_ON = "or play on another backend: --backend netns, --backend uml"
 BUILD = "docker build -t faultlab FOLDER, with the folder of faultlab's source"
 FIRST = (
-    "import os, sys\n"
-    "n, code = int(sys.argv[1]), b''\n"
-    "while len(code) < n:\n"
-    "    more = os.read(0, n - len(code))\n"
+    "import os, runpy, sys\n"
+    "left, file = int(sys.argv.pop()), os.memfd_create('faultlab')\n"
+    "while left:\n"
+    "    more = os.read(0, left)\n"
     "    if not more: sys.exit(0)\n"
-    "    code += more\n"
-    "exec(compile(code, 'agent.py', 'exec'), {'__name__': '__main__'})\n"
+    "    left -= os.write(file, more)\n"
+    "sys.path.insert(0, f'/proc/self/fd/{file}')\n"
+    "runpy.run_module('faultlab.agent', run_name='__main__')\n"
 )
 """What a container runs: the agent, which comes over its standard input. So it is the lab's own, whenever the image was built."""
 REAPER = "import sys; sys.stdin.read() or __import__('faultlab.backends.docker', fromlist=['x']).reap(sys.argv[1])"
+
+
+@cache
+def agent() -> bytes:
+    """The agent's source, as an archive that Python imports from."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as z:
+        for path in sorted({*PACKAGE.glob("*.py"), *PACKAGE.glob("agent/**/*.py")}):
+            z.write(path, f"faultlab/{path.relative_to(PACKAGE)}")
+    return archive.getvalue()
 
 
 class Attached(Channel):
@@ -89,10 +106,9 @@ class Attached(Channel):
 
     def start(self) -> Mapping[str, Any]:
         """Start the container and hand the agent its source; returns its greeting."""
-        source = AGENT.read_bytes()
         self.client.api.start(self.container)
         with self._whole():
-            self._send(source)
+            self._send(agent())
             return self.read(ANSWER_WITHIN)
 
     def ready(self) -> bool:
@@ -445,14 +461,13 @@ class Docker:
         plan = Plan(router="router" in wish["hosts"], number=2 * made.slot)
         network = made.networks[1 if name == "server" and plan.router else 0]
         ipv4, ipv6 = plan.addresses(name)
-        source = AGENT.read_bytes()
         ports = [PUBLISHED] if published and name == "server" else []
         settings = {**wish["hosts"][name]["sysctls"], "net.ipv6.conf.all.disable_ipv6": 0}
         while True:
             sysctls = {k: str(v) for k, v in settings.items() if k not in self._absent}
             at: Any = {network: api.create_endpoint_config(ipv4_address=ipv4, ipv6_address=ipv6)}  # its type stub is wrong
             container = api.create_container(
-                image(), ["python3", "-c", FIRST, str(len(source))], hostname=name, stdin_open=True, labels={LABEL: session()},
+                image(), ["python3", "-c", FIRST, str(len(agent()))], hostname=name, stdin_open=True, labels={LABEL: session()},
                 ports=ports,
                 host_config=api.create_host_config(
                     auto_remove=True, network_mode=network, cap_drop=["ALL"], cap_add=["NET_ADMIN", "NET_RAW"],
@@ -654,12 +669,26 @@ def _why_not(e: Exception) -> tuple[str, str]:
 
 
 def reap(owner: str) -> None:
-    """Remove what a session left, when it is over without having done so; what the engine was just making comes a little later."""
-    client = connect()
-    quiet = 0
-    while quiet < 4:
-        quiet = 0 if remove(client, owner) else quiet + 1
-        time.sleep(0.5)
+    """Remove what a session left, when it is over without having done so; what the engine was just making, as soon as it comes."""
+    client, news = connect(), queue.SimpleQueue[object]()
+    watched = {"type": ["container", "network"], "event": ["create", "start", "die", "destroy", "disconnect"]}
+
+    def watch() -> None:
+        with suppress(Exception):  # the engine may go away, and with it what it ran
+            for event in connect().api.events(filters=watched):
+                news.put(event)
+
+    threading.Thread(target=watch, daemon=True).start()
+    end = time.monotonic() + QUIET
+    while True:
+        if remove(client, owner):
+            end = time.monotonic() + QUIET
+        try:
+            news.get(timeout=max(0.0, end - time.monotonic()))
+        except queue.Empty:
+            if not remove(client, owner):
+                return
+            end = time.monotonic() + QUIET
 
 
 def clean() -> list[str]:

@@ -8,7 +8,6 @@ same agent as everywhere is its process 1. The guest stands still while the harn
 from __future__ import annotations
 
 import atexit
-import fcntl
 import os
 import platform
 import re
@@ -52,6 +51,8 @@ class Guest(Channel):
     """The channel to a kernel that runs as a process. Each request is bounded in real time, whatever its own clock says."""
 
     def __init__(self, kernel: Kernel) -> None:
+        import fcntl  # no such thing on Windows, where this module is only asked whether it works
+
         self.name, self.virtual, self.broken = f"uml guest {kernel.version}", True, False
         self.kernel = kernel
         self._buffer, self._asked = b"", "nothing"

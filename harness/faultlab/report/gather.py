@@ -11,7 +11,7 @@ import hashlib
 import json
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from sys import intern
@@ -19,7 +19,7 @@ from typing import Any
 
 from faultlab.errors import RecordError
 from faultlab.ladder import causes
-from faultlab.record import scan
+from faultlab.record import opened, scan
 from faultlab.report.text import general
 
 LONGEST_LINE = 64 << 20
@@ -130,6 +130,20 @@ def said(o: Mapping[str, Any]) -> str:
     return str(o.get("errno") or native.rpartition(".")[2] or native)
 
 
+def told(plays: Iterable[Seen], label: Callable[[str, str], str]) -> list[tuple[str, str, str]]:
+    """Who ended it and why, as the kernels say: what, the functions that led there, and on which stacks where not all that tell say so."""
+    found: dict[str, tuple[str, set[str]]] = {}
+    tell = set()
+    for play in plays:
+        stack = label(*play.where)
+        if play.causes:
+            tell.add(stack)
+        for what, path in play.causes:
+            longest, stacks = found.get(what, ("", set()))
+            found[what] = (path if len(path) > len(longest) else longest, stacks | {stack})
+    return [(what, path, "" if stacks == tell else ", ".join(sorted(stacks))) for what, (path, stacks) in found.items()]
+
+
 def gather(paths: Iterable[Path]) -> Gathered:
     """Read the records. Raises RecordError, one line for each file that is none."""
     errors: list[str] = []
@@ -223,12 +237,12 @@ class _Reading:
 
 def _lines(path: Path) -> Iterator[str]:
     try:
-        with path.open("rb") as file:
+        with opened(path) as file:
             while line := file.readline(LONGEST_LINE):
                 if len(line) == LONGEST_LINE:
                     raise RecordError(f"{path.name}: a line of more than {LONGEST_LINE} bytes")
                 yield line.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as e:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as e:
         raise RecordError(f"{path.name}: cannot be read: {e}") from e
 
 

@@ -13,17 +13,18 @@ from typing import Any
 
 from markupsafe import Markup
 
-from faultlab import ladder
+from faultlab import ladder, stacks
 from faultlab.report import compare
 from faultlab.report.compare import Cell, Key, View
-from faultlab.report.drawing import svg
-from faultlab.report.gather import Gathered, Seen, meanings, said
+from faultlab.report.drawing import lines
+from faultlab.report.gather import Gathered, Seen, meanings, said, told
 from faultlab.report.text import clean, slug
 
 INLINE = 2_000
 """So many cells are shown with all their details in the page itself."""
 SINGLE = 10_000
 """So many have a matrix for each stack and each runtime; above it a browser takes seconds to lay them out."""
+ROW_LONGEST = 120
 SHOWN = 400
 """Characters of somebody's words that are shown before they are folded."""
 
@@ -92,6 +93,7 @@ class Page:
         for stack, backend in self.wheres:
             backends[stack].add(backend)
         self._several_backends = {stack for stack, found in backends.items() if len(found) > 1}
+        self.never_run = [s.title for s in stacks.never_run(stack for stack, _ in self.wheres)]
         self.runtimes = sorted({k[2] for k in self.cells})
         self.versions = {r: ", ".join(sorted({p.version for p in gathered.plays if p.runtime == r and p.version})) for r in self.runtimes}
         self.scenarios = sorted({k[0] for k in self.cells}, key=lambda s: (_phase_order(self.phase(s)), s))
@@ -107,10 +109,13 @@ class Page:
         self.states = STATES
         self.counts = Counter(c.state for c in self.cells.values())
         count = len(gathered.sources)
+        asked = pairs is not None
         if pairs is None:
             order = sorted(range(count), key=lambda n: str(gathered.sources[n].header["started"]))
             pairs = list(pairwise(order))[-4:]
-        self.differences = [(a, b, *compare.difference(gathered, a, b)) for a, b in pairs]
+        found = [(a, b, *compare.difference(gathered, a, b)) for a, b in pairs]
+        # Records that have no play in common have no difference either, unless somebody wants to see that.
+        self.differences = [d for d in found if asked or d[3] or any(c.kind not in ("added", "removed") for c in d[2])]
         self.inline = len(self.cells) <= INLINE
         self.folder = ""
 
@@ -244,18 +249,8 @@ class Page:
         return "; ".join(f"{', '.join(v)} on {'every stack' if everywhere else ', '.join(w)}" for v, w in by_variants.items())
 
     def causes(self, scenario: str) -> Sequence[tuple[str, str, str]]:
-        """Who ended it and why, as the kernels say: what, the functions that led there, and where not all stacks that tell say so."""
-        found: dict[str, tuple[str, set[str]]] = {}
-        tell = set()
-        for cell in self.cells_of(scenario):
-            if cell.first.causes:
-                tell.add(self.label(*cell.key[3:]))
-            for what, path in cell.first.causes:
-                longest, stacks = found.setdefault(what, (path, set()))
-                stacks.add(self.label(*cell.key[3:]))
-                if len(path) > len(longest):
-                    found[what] = (path, stacks)
-        return [(what, path, "" if stacks == tell else ", ".join(sorted(stacks))) for what, (path, stacks) in found.items()]
+        """Who ended it and why, as the kernels say."""
+        return told((cell.first for cell in self.cells_of(scenario)), self.label)
 
     def href(self, cell: Cell) -> str:
         """Where its details are."""
@@ -273,7 +268,8 @@ class Page:
             "seen": seen,
             "play": play,
             "rows": rows,
-            "picture": svg(rows, f"Ladder of {seen.scenario} as {seen.runtime} saw it; the table after it says the same") if rows else "",
+            "lines": lines(rows) if rows else "",
+            "three": any(isinstance(row, ladder.Rung) and row.lane == "kernel" for row in rows),
             "counters": _counters(play, about),
             "command": command(seen),
             "source": self.gathered.sources[seen.source],
@@ -354,6 +350,7 @@ def _environment() -> Any:
         "folded": _folded,
         "codes": _codes,
         "flat": _flat,
+        "short": _short,
         "slug": slug,
     }
     environment.globals |= {
@@ -381,6 +378,11 @@ def _link(text: str) -> str:
 def _folded(text: str) -> tuple[str, str]:
     """The beginning of somebody's words, and the rest."""
     return (text, "") if len(text) <= SHOWN + 40 else (text[:SHOWN], text[SHOWN:])
+
+
+def _short(text: str) -> str:
+    """What a row of a ladder has place for; the words are in the table of what was seen, whole."""
+    return text if len(text) <= ROW_LONGEST else text[:ROW_LONGEST] + "…"
 
 
 def _flat(value: object) -> str:

@@ -277,7 +277,7 @@ class Runtime:
         """A scenario, and what this runtime's own folder declares of it: where it departs, and what it then does on the wire."""
         own = [d for d in self.config.get("deviation", ()) if d["scenario"] == name]
         made = [Deviation(runtime=self.name, **{k: v for k, v in d.items() if k not in ("scenario", *ABOUT_WIRE)}) for d in own]
-        told = {f"{k}_in": {**getattr(scenario, f"{k}_in"), self.name: d[k]} for d in own for k in ABOUT_WIRE if k in d}
+        told: dict[str, Any] = {f"{k}_in": {**getattr(scenario, f"{k}_in"), self.name: d[k]} for d in own for k in ABOUT_WIRE if k in d}
         return replace(scenario, deviations=[*scenario.deviations, *made], **told)
 
     def habits(self, expected: Sequence[Expected]) -> list[Deviation]:

@@ -1,6 +1,7 @@
 import java.io.IOException;
 import java.net.SocketAddress;
 import java.net.SocketOption;
+import java.net.StandardProtocolFamily;
 import java.nio.ByteBuffer;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
@@ -10,8 +11,8 @@ final class Channels {
     static final class Client extends Endpoint {
         private final SocketChannel channel;
 
-        Client() throws IOException {
-            this(SocketChannel.open());
+        Client(boolean unix) throws IOException {
+            this(unix ? SocketChannel.open(StandardProtocolFamily.UNIX) : SocketChannel.open());
         }
 
         private Client(SocketChannel channel) {
@@ -82,8 +83,8 @@ final class Channels {
     static final class Server extends Endpoint {
         private final ServerSocketChannel channel;
 
-        Server() throws IOException {
-            channel = ServerSocketChannel.open();
+        Server(boolean unix) throws IOException {
+            channel = unix ? ServerSocketChannel.open(StandardProtocolFamily.UNIX) : ServerSocketChannel.open();
         }
 
         @Override

@@ -7,6 +7,7 @@ import java.io.InputStreamReader;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
+import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
@@ -113,9 +114,6 @@ final class Driver implements Runnable {
 
     private void perform() throws IOException {
         String op = string("op");
-        if (asked.get("network") != null) {
-            throw new UnsupportedOperationException("datagrams and paths are not this driver's subject");
-        }
         switch (op) {
             case "resolve" -> resolve();
             case "socket" -> socket();
@@ -152,11 +150,8 @@ final class Driver implements Runnable {
         if (Boolean.TRUE.equals(asked.get("nonblocking"))) {
             throw new UnsupportedOperationException("in blocking mode every call waits");
         }
-        if ("dgram".equals(asked.get("type"))) {
-            throw new UnsupportedOperationException("datagrams are not this driver's subject");
-        }
         begin();
-        sockets.put(string("sock"), Endpoint.client(nio)); // of both families: Java's ordinary socket
+        sockets.put(string("sock"), Endpoint.client(nio, "dgram".equals(asked.get("type")) ? "udp" : null)); // of both families
         end();
     }
 
@@ -172,7 +167,7 @@ final class Driver implements Runnable {
         if (endpoint() != null) {
             throw endpoint().cannot("listen when it is there already");
         }
-        Endpoint server = Endpoint.server(nio);
+        Endpoint server = Endpoint.server(nio, string("network"));
         sockets.put(string("sock"), server);
         options(server);
         String host = string("address");
@@ -212,9 +207,14 @@ final class Driver implements Runnable {
         ByteBuffer buffer = data == null
             ? ByteBuffer.allocate(integer("size", 0))
             : ByteBuffer.wrap(data.getBytes(StandardCharsets.UTF_8));
+        SocketAddress to = asked.get("to") instanceof List<?> end ? address((String) end.get(0), integer(end.get(1))) : null;
         begin();
         try {
-            socket.send(buffer);
+            if (to == null) {
+                socket.send(buffer);
+            } else {
+                socket.send(buffer, to);
+            }
             end();
         } finally {
             if (!buffer.hasRemaining() || buffer.position() > 0) { // an OutputStream that fails does not say how far it came
@@ -273,7 +273,10 @@ final class Driver implements Runnable {
     private Endpoint clientWithOptions() throws IOException {
         Endpoint client = endpoint();
         if (client == null) {
-            client = Endpoint.client(nio);
+            if (asked.get("type") != null || Boolean.TRUE.equals(asked.get("nonblocking"))) {
+                throw new UnsupportedOperationException("Java has no datagrams between paths, and in blocking mode every call waits");
+            }
+            client = Endpoint.client(nio, string("network"));
             sockets.put(string("sock"), client);
         }
         options(client);
@@ -326,13 +329,18 @@ final class Driver implements Runnable {
     }
 
     /** Resolves a host name; one that cannot be resolved is refused later, by the connect. */
-    private static SocketAddress address(String host, int port) {
-        return new InetSocketAddress(host, port);
+    private SocketAddress address(String host, int port) {
+        return "unix".equals(asked.get("network")) ? UnixDomainSocketAddress.of(host) : new InetSocketAddress(host, port);
     }
 
     private static List<Object> pair(SocketAddress address) {
-        InetSocketAddress inet = (InetSocketAddress) address;
         List<Object> pair = new ArrayList<>();
+        if (address instanceof UnixDomainSocketAddress path) { // it has no port
+            pair.add(path.getPath().toString());
+            pair.add(0);
+            return pair;
+        }
+        InetSocketAddress inet = (InetSocketAddress) address;
         pair.add(text(inet.getAddress()));
         pair.add(inet.getPort());
         return pair;

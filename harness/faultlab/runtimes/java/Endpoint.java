@@ -5,12 +5,16 @@ import java.nio.ByteBuffer;
 
 /** One socket of the conversation, in one of Java's two interfaces. What a kind of socket cannot do stays as it is here. */
 abstract class Endpoint {
-    static Endpoint client(boolean nio) throws IOException {
-        return nio ? new Channels.Client() : new Sockets.Client();
+    /** A socket of its own: of TCP where no network is named. */
+    static Endpoint client(boolean nio, String network) throws IOException {
+        if ("udp".equals(network)) {
+            return nio ? new Datagrams.Channel() : new Datagrams.Plain();
+        }
+        return nio ? new Channels.Client("unix".equals(network)) : new Sockets.Client(network);
     }
 
-    static Endpoint server(boolean nio) throws IOException {
-        return nio ? new Channels.Server() : new Sockets.Server();
+    static Endpoint server(boolean nio, String network) throws IOException {
+        return nio ? new Channels.Server("unix".equals(network)) : new Sockets.Server(network);
     }
 
     void bind(SocketAddress local) throws IOException {
@@ -32,6 +36,10 @@ abstract class Endpoint {
     /** Moves the buffer's position as far as the interface tells it came. */
     void send(ByteBuffer data) throws IOException {
         throw cannot("send");
+    }
+
+    void send(ByteBuffer data, SocketAddress to) throws IOException {
+        throw cannot("send to somebody else");
     }
 
     /** How many bytes were read; -1 is the end of the stream. */

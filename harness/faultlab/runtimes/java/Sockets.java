@@ -15,7 +15,8 @@ final class Sockets {
         private InputStream in;
         private OutputStream out;
 
-        Client() {
+        Client(String network) {
+            refuse(network);
             socket = new Socket();
         }
 
@@ -101,7 +102,8 @@ final class Sockets {
     static final class Server extends Endpoint {
         private final ServerSocket socket;
 
-        Server() throws IOException {
+        Server(String network) throws IOException {
+            refuse(network);
             socket = new ServerSocket();
         }
 
@@ -139,6 +141,12 @@ final class Sockets {
         @Override
         public String toString() {
             return "ServerSocket";
+        }
+    }
+
+    private static void refuse(String network) {
+        if (network != null) {
+            throw new UnsupportedOperationException("java.net knows no paths");
         }
     }
 

@@ -194,16 +194,13 @@ def step_by_step(sock, request, local)
     return sock.connect(request['address'], request['port'])
   end
   sock.bind(Socket.sockaddr_in(*local.reverse)) unless local.empty?
-  return sock.connect(sockaddr(request)) unless hurried?(request) || request['deadline']
+  address = sockaddr(request)
+  return sock.connect_nonblock(address) if hurried?(request)
+  return sock.connect(address) unless request['deadline']
+  return unless sock.connect_nonblock(address, exception: false) == :wait_writable
 
-  begin
-    sock.connect_nonblock(sockaddr(request))
-  rescue IO::WaitWritable
-    raise unless request['deadline']
-
-    waits(sock, :wait_writable, request['deadline'])
-    sock.connect(sockaddr(request))
-  end
+  waits(sock, :wait_writable, request['deadline'])
+  sock.connect(address)
 end
 
 def op_send(request, clock)
