@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from faultlab import catalogue, ladder, record
+from faultlab import catalogue, ladder, record, tracepoints
 from faultlab.account import account
 from faultlab.backends.netns import Netns
 from faultlab.backends.uml import Uml
@@ -76,7 +77,7 @@ def test_a_dropped_packet_needs_a_reason_to_be_the_plays() -> None:
     assert told({**drop, "own": True, "path": ["packet_release"]}, packets=(packet,)) == []
     again = event("retransmit", 1.00015, sk="a", local=C, remote=S, **{"is": "SYN_SENT"})
     ours = state(0.5, "a", C, S, "CLOSE", "SYN_SENT", own=True, call=True)
-    out = {**drop, "path": ["nft_do_chain", "nf_hook_slow", "__ip_local_out", "__ip_queue_xmit", "tcp_write_timer"]}
+    out = {**drop, "path": ["nft_do_chain", "nf_hook_slow", "__ip_local_out", 4711, "tcp_write_timer"]}
     assert told(ours, out, again)[1:] == ["client drops it: NETFILTER_DROP in nft_do_chain", "client sends again, in SYN_SENT"]
     assert told(ours, {**out, "cpu": 1}, again)[1:] == ["client sends again, in SYN_SENT"]
 
@@ -118,6 +119,19 @@ def test_an_event_is_read_as_its_format_says() -> None:
     mapped = bytes.fromhex("0a00 9c41 00000000".replace(" ", "")) + bytes(10) + b"\xff\xff" + bytes.fromhex("c6336401") + bytes(4)
     raw = bytes(28) + bytes([1, 0, 0, 0]) + four + mapped
     assert found.ends(raw) == (S, C) and found.number_in(raw, "reason") == 1 and found.number_in(raw, "no_such_field") == 0
+
+
+def test_a_flood_of_others_events_takes_no_place_from_ours() -> None:
+    fields = FORMAT.replace("int state;\toffset:24;\tsize:4", "void * skaddr;\toffset:8;\tsize:8")
+    listening = tracepoints._Account({77: Event("state", "sock/inet_sock_set_state", fields)})
+
+    def sample(n: int, pid: int, sk: int) -> tracepoints.Sample:
+        return tracepoints.Sample(n, 0, pid, struct.pack("<HBBiQ", 77, 0, 0, 1, sk) + bytes(80))
+
+    several = [sample(0, 5, 1000), *(sample(n, 0, n) for n in range(1, 900)), sample(900, 0, 1000), sample(901, 0, 1)]
+    listening._take = lambda: iter(several)  # type: ignore[method-assign]
+    listening.drain()
+    assert [s.t for s in listening.samples] == [0, 900] and len(listening._others) == tracepoints.MAYBE and not listening.lost
 
 
 def test_symbols(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,10 @@ def player() -> Player:
     return Player()
 
 
+EITHER = {("*net.OpError", "*poll.DeadlineExceededError"): ("*net.OpError", "*net.timeoutError")}
+"""What a language itself chooses between by chance: in Go, whether a dial's context or its descriptor's timer is first to say so."""
+
+
 def digest(play: Play) -> dict[str, Any]:
     """What two backends with the same kernel have to agree on: all but times, numbers of ports, and addresses.
 
@@ -68,8 +72,8 @@ def digest(play: Play) -> dict[str, Any]:
     def words(text: str | None) -> str | None:
         return text and re.sub(r"(198\.51\.100\.|2001:db8::)[0-9a-f]+", r"\1x", re.sub(r":\d{5}\b", ":port", text))
 
-    seen = [(o.op, o.outcome, o.errno, o.type, o.chain, words(o.message), o.bytes, o.data) for o in play.observations]
-    wire = [(s.sender, s.flags, s.len, s.icmp) for s in play.segments if s.icmp or (s.proto == "tcp" and (s.flags, s.len) != ("A", 0))]
+    seen = [(o.op, o.outcome, o.errno, o.type, EITHER.get(o.chain, o.chain), words(o.message), o.bytes, o.data) for o in play.observations]
+    wire = [(words(s.sender), s.flags, s.len, s.icmp) for s in play.segments if s.icmp or (s.proto == "tcp" and (s.flags, s.len) != ("A", 0))]
     return {"verdict": play.verdict, "reason": play.reason, "seen": seen, "wire": wire}
 
 

@@ -166,6 +166,13 @@ def test_unknown_name(pytester: pytest.Pytester, option: str, word: str, hint: s
     assert hint in result.stderr.str()
 
 
+def test_virtual_time_is_the_backend_that_has_it(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Loopback, "virtual", True)
+    scenario(pytester)
+    result = pytester.runpytest_inprocess("scenarios", "--virtual-time", "--runtime", "python", "-p", "no:xdist")
+    result.assert_outcomes(passed=1)
+
+
 def test_one_item_a_runtime_and_variant(pytester: pytest.Pytester) -> None:
     scenario(pytester, variants=("ipv6",))
     result = pytester.runpytest_inprocess("scenarios", "--runtime", "python", "--runtime", "go", "--collect-only", "-q", "-p", "no:xdist")

@@ -12,7 +12,7 @@ import pytest
 
 from faultlab.errors import RecordError
 from faultlab.play import VERDICTS, Play
-from faultlab.record import RecordWriter, _fits, _validator, header, merged, parse, read, scan, schema
+from faultlab.record import RecordWriter, _fits, _validator, header, parse, read, scan, schema
 from faultlab.scenario import Observation
 
 HEADER = header(["go"], ["netns"])
@@ -52,7 +52,6 @@ def test_round_trip(tmp_path: Path) -> None:
     assert record.plays == [PLAY, second]
     assert record.footer["status"] == "complete"
     assert (record.footer["plays"], record.footer["verdicts"]) == (2, {"match": 1, "differs": 1})
-    assert list(merged([record, record])) == [(record, PLAY), (record, second)] * 2
 
 
 def test_every_line_is_there_when_it_was_played(tmp_path: Path) -> None:
@@ -137,12 +136,6 @@ def test_the_same_play_twice_is_kept() -> None:
     """`--repeat` plays a scenario often: plays are counted, not keyed."""
     record = parse(lines(HEADER, PLAY, PLAY, {**FOOTER, "plays": 2, "verdicts": {"match": 2}}), "x")
     assert len(record.plays) == 2
-
-
-def test_records_of_several_machines_stay_apart() -> None:
-    other = {**HEADER, "kernel": "6.1.0", "machine": "aarch64"}
-    records = [parse(lines(head, PLAY, FOOTER), name) for head, name in ((HEADER, "a"), (other, "b"))]
-    assert [(r.source, r.header["kernel"]) for r, _ in merged(records)] == [("a", HEADER["kernel"]), ("b", "6.1.0")]
 
 
 def described(**fields: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from faultlab.errnos import name_of
@@ -38,17 +38,26 @@ SOON = 0.005
 """Seconds between the capture of a packet and its being thrown away, on a machine that has something else to do."""
 
 
-def account(told: Mapping[str, Any], names: Mapping[str, str], packets: Sequence[Packet], start: float, *, alone: bool) -> dict[str, Any]:
-    """The evidence: `names` are hosts by address, `packets` were captured; `alone`: nothing else happens in that kernel."""
-    events = told["events"]
+def account(
+    told: Mapping[str, Any], names: Mapping[str, str], packets: Sequence[Packet], start: float, *, alone: bool,
+    function: Callable[[int], str] = str,
+) -> dict[str, Any]:  # fmt: skip
+    """The evidence.
+
+    `names` are hosts by address, `packets` were captured; `alone`: nothing else happens in that kernel; `function` knows the kernel's
+    functions by address, where the agent left that to us.
+    """
+    events = [_named(e, function) for e in told["events"]]
     known = {frozenset(((p.src, p.sport), (p.dst, p.dport))) for p in packets if p.proto in ("tcp", "udp")}
     socks = _sockets(events, names, known, alone)
     ours = [e for e in events if e["what"] != "drop" and _is_ours(e, names, socks, known, alone)]
     answered = {e["skb"]: e for e in ours if e["what"] == "reset sent" and "skb" in e}
     arrived = sorted((p.t, names.get(p.dst, p.at)) for p in packets)
     for e in events:
-        if e["what"] == "drop" and not _noise(e) and not (e.get("skb") in answered and answered[e["skb"]].get("reason", e.get("reason")) == e.get("reason")):
-            near = [o for o in ours if o["what"] == "retransmit" and o["cpu"] == e["cpu"] and abs(o["t"] - e["t"]) < NEAR]
+        reset = answered.get(e.get("skb"))  # before Linux 6.10 it does not say why
+        if e["what"] == "drop" and not _noise(e) and not (reset and reset.get("reason", e.get("reason")) == e.get("reason")):
+            within = 10 * NEAR if any("retransmit" in name for name in e.get("path", ())) else NEAR
+            near = [o for o in ours if o["what"] == "retransmit" and o["cpu"] == e["cpu"] and abs(o["t"] - e["t"]) < within]
             if near and _leaves(e):
                 ours.append({**e, "program": names.get(near[0]["local"][0], "")})
             elif (alone or near or e.get("sk") in socks or e.get("skb") in answered or e["own"]) and (_leaves(e) or _came(e, arrived)):
@@ -57,6 +66,16 @@ def account(told: Mapping[str, Any], names: Mapping[str, str], packets: Sequence
     kept = [_entry(e, names, socks, start, arrived) for e in ours[:MOST] if e["what"] != "state" or e["was"] != e["is"]]
     more = told["lost"] + max(0, len(ours) - MOST)
     return {"kernel": kept, **({"kernel_lost": more} if more else {})}
+
+
+def _named(e: Mapping[str, Any], function: Callable[[int], str]) -> Mapping[str, Any]:
+    """The event with functions for addresses; what an interrupt left to do is nothing of the program's that happened to be running."""
+    if not e.get("path") and "where" not in e:
+        return e
+    path = [name for a in e.get("path", ()) if (name := function(a) if isinstance(a, int) else a)]
+    where = e.get("where", "")
+    mine = {} if not any("irq_exit" in name for name in path) else {"own": False, "program": ""}
+    return {**e, "path": path, "where": function(where) if isinstance(where, int) else where, **mine}
 
 
 def _leaves(e: Mapping[str, Any]) -> bool:

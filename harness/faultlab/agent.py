@@ -1144,8 +1144,8 @@ def enter_sandbox() -> None:
 def _soft_interrupts_first() -> None:
     """Have what a system call sends be received within it, as on a machine with several processors.
 
-    Kernels before 6.5 leave all of it to ksoftirqd once that is awake (ksoftirqd_running), and on one processor RCU wakes it with each
-    switch to a program (rcu_qs). So there it has its turn before the program.
+    Older kernels, 6.1 among them, leave all of it to ksoftirqd once that is awake (ksoftirqd_running), and on one processor RCU wakes it
+    with each switch to a program (rcu_qs). So there it has its turn before the program.
     """
     if tuple(int(n) for n in os.uname().release.split(".")[:2]) >= (6, 5):
         return

@@ -362,7 +362,7 @@ def explain_(word: str, markdown: bool, records: Sequence[Path]) -> None:
     \b
     faultlab explain read-reset
     faultlab explain ECONNRESET
-    faultlab explain table-states            or table-resets, table-time-wait, claims
+    faultlab explain table-states            or table-resets, table-time-wait, table-default-timeouts, claims
     faultlab explain question-backlog-full
     faultlab explain read-reset --record run.jsonl
     """

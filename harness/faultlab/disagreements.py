@@ -53,7 +53,7 @@ def _made(gathered: Gathered, entries: Mapping[str, Entry]) -> list[str]:
     missing = stacks.never_run(s for s, _ in where)
     if missing:
         lines += ["", "Never run on these systems, so nothing is said of them here:", ""]
-        lines += [f"- **{s.title}**: `{s.how}`" for s in missing]
+        lines += [f"- **{s.title}**: {s.how}" for s in missing]
 
     between = compare.between_runtimes(cells, label)
     lines += ["", f"## Where runtimes disagree: {len({d.scenario for d in between})} failures", ""]

@@ -7,6 +7,7 @@ from typing import Any
 
 from faultlab import errnos, stacks
 from faultlab.catalogue import Entry
+from faultlab.ladder import duration
 from faultlab.runtimes import all_runtimes
 from faultlab.scenario import Expected, Observation
 
@@ -174,7 +175,10 @@ def times(e: Expected) -> str:
     if e.within:
         parts.append(f"after {e.within[0]:g} to {e.within[1]:g} s")
     if e.by_default and e.by_default != e.within:
-        parts.append(f"{e.by_default[0]:g} to {e.by_default[1]:g} s with the kernel's defaults")
+        low, high = e.by_default
+        spoken = f"{low:g} to {high:g} s" if high < 10_000 else f"{duration(low)} to {duration(high)}"
+        spoken = f"still after {duration((low + high) / 2)}" if e.result == "blocked" else spoken
+        parts.append(f"{spoken} with the kernel's defaults")
     return f" ({'; '.join(parts)})" if parts else ""
 
 

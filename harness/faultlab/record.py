@@ -275,10 +275,3 @@ def _validator() -> Any:
     import jsonschema
 
     return jsonschema.Draft202012Validator(schema())
-
-
-def merged(records: Iterable[Record]) -> Iterator[tuple[Record, Mapping[str, Any]]]:
-    """Every play with the record it comes from."""
-    for record in records:
-        for play in record.plays:
-            yield record, play

@@ -1,11 +1,13 @@
 """Plays side by side: while one waits for a timer of the kernel, the next one has its turn.
 
 Most plays take some hundredths of a second of computing; some take seconds in which nothing is computed at all (a SYN that is sent
-again, a NAT that forgets). So no more than a few may begin at a time, and one that has gone on for long counts as waiting.
+again, a NAT that forgets). So no more than a few may begin at a time, and one that has gone on for long counts as waiting, unless the
+machine is busy: then it is late, and another one beside it would make both later.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +27,12 @@ MOST = 16
 """How many may be under way in all, the waiting ones included."""
 
 
+def busy() -> bool:
+    """Whether more threads of this machine want to run at this moment than it has processors (proc_loadavg(5))."""
+    with open("/proc/loadavg", encoding="ascii") as f:
+        return int(f.read().split()[3].partition("/")[0]) > (os.cpu_count() or 1)
+
+
 class SideBySide:
     """Plays on threads of its own, in the order they were asked for. A context: on exit what has not begun is given up."""
 
@@ -42,20 +50,19 @@ class SideBySide:
         return self._threads.submit(self._in_turn, entry, runtime, backend, variant).result
 
     def _in_turn(self, entry: Entry, runtime: Runtime, backend: Backend, variant: str | None) -> Result:
-        given = threading.Lock()
+        over = threading.Event()
 
-        def pass_on() -> None:
-            if given.acquire(blocking=False):  # once: when it has gone on for long, or else at its end
-                self._turns.release()
+        def give_back() -> None:
+            while not over.wait(LONG) and busy():
+                pass
+            self._turns.release()
 
         self._turns.acquire()
-        late = threading.Timer(LONG, pass_on)
-        late.start()
+        threading.Thread(target=give_back, daemon=True).start()
         try:
             return self._player.play(entry, runtime, backend, variant)
         finally:
-            late.cancel()
-            pass_on()
+            over.set()
 
     def __enter__(self) -> SideBySide:
         return self

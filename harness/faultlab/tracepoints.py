@@ -20,8 +20,10 @@ import re
 import struct
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 TRACEFS = "/sys/kernel/tracing"
@@ -33,7 +35,9 @@ EVENTS = {
     "tcp/tcp_retransmit_skb": "retransmit",
     "skb/kfree_skb": "drop",
 }
-IP_ONLY = b"protocol == 0x800 || protocol == 0x86dd"
+FILTERS = {"state": "protocol == 6", "error": "protocol == 6 || protocol == 17", "drop": "(protocol == 0x800 || protocol == 0x86dd)"}
+"""What the kernel need not tell at all: whoever listens costs everybody who sends."""
+WITH_PATH = ("error", "reset sent", "drop")
 STATES = (
     "", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE",
     "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING", "NEW_SYN_RECV",
@@ -41,16 +45,18 @@ STATES = (
 PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241, "riscv64": 241, "ppc64le": 319, "s390x": 331}
 SAMPLE = 1 << 1 | 1 << 2 | 1 << 5 | 1 << 7 | 1 << 10  # PERF_SAMPLE_TID, TIME, CALLCHAIN, CPU, RAW; they come as TID, TIME, CPU, …
 FLAGS = 1 << 14 | 1 << 22 | 1 << 25  # watermark, exclude_callchain_user, use_clockid
+DISABLED, NO_KERNEL_CHAIN = 1, 1 << 21
+ENABLE, DISABLE = 0x2400, 0x2401  # PERF_EVENT_IOC_*
 RECORD_LOST, RECORD_SAMPLE = 2, 9
-SET_OUTPUT, SET_FILTER = 0x2405, 0x40082406  # PERF_EVENT_IOC_*
+SET_OUTPUT, SET_FILTER = 0x2405, 0x40082406
 PAGE, PAGES = mmap.PAGESIZE, 32
 """Of a processor's ring; half full, it wakes the agent."""
 DEPTH = 48
 NO_ADDRESS = (1 << 64) - 4096
 """From here on a number in a call chain is a mark (PERF_CONTEXT_MAX)."""
 IN_INTERRUPT = 0x18  # TRACE_FLAG_HARDIRQ, TRACE_FLAG_SOFTIRQ: the running program has nothing to do with it
-MOST = 2000
-"""Events that are kept of a play: far more than any has."""
+MOST, MAYBE = 2000, 300
+"""Events that are kept: of a play, far more than any has; and the last ones that nothing yet shows to be its."""
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -95,6 +101,13 @@ class Event:
         for name, offset, size in re.findall(r"field:[^;]*?(\w+)(?:\[\d+\])?;\s*offset:(\d+);\s*size:(\d+);", text):
             self.fields[name] = int(offset), int(size)
         self.reasons = {int(n): name for n, name in re.findall(r'\{ (\d+), "(\w+)" \}', text.partition("REC->reason,")[2])}
+
+    @property
+    def filter(self) -> str:
+        """What to ask of the kernel; a drop without a reason says only that somebody is done with a packet."""
+        unsaid = next((n for n, name in self.reasons.items() if name == "NOT_SPECIFIED"), None)
+        wanted = FILTERS.get(self.what, "")
+        return wanted + (f" && reason != {unsaid}" if self.what == "drop" and unsaid is not None else "")
 
     def raw(self, record: bytes, name: str) -> bytes:
         """A field's bytes; none where the kernel has no such field."""
@@ -142,7 +155,7 @@ class Sample:
 
 
 class Symbols:
-    """The kernel's functions by address. The kernel writes its list anew each time: it is read once, beside everything else."""
+    """The kernel's functions by address. The kernel writes its list anew each time, for a tenth of a second: it is read once."""
 
     def __init__(self) -> None:
         self._text = b""
@@ -183,39 +196,76 @@ class Symbols:
         return best
 
 
+@cache
+def symbols() -> Symbols:
+    """Those of the kernel that this process runs on."""
+    return Symbols()
+
+
 class _Account:
     """What both ways have in common: from a play's beginning to its end."""
 
     def __init__(self, events: Mapping[int, Event]) -> None:
         self.events = events
-        self.symbols = Symbols()
+        self.symbols: Symbols | None = None
+        """Where it is not the harness's own kernel: that reads its list of functions once for all its agents."""
         self.lost = 0
         self.samples: list[Sample] = []
+        self._others: deque[Sample] = deque(maxlen=MAYBE)
+        self._socks: set[bytes] = set()
+        self._ports: set[bytes] = set()
 
     def _take(self) -> Iterator[Sample]:
         raise NotImplementedError
 
+    def listen(self, on: bool) -> None:
+        """Have the kernel tell, or not."""
+
     def begin(self) -> None:
-        """Forget what was before."""
+        """Forget what was before, and listen."""
+        self.listen(True)
         for _ in self._take():
             pass
-        self.samples.clear()
+        self._forget()
         self.lost = 0
+
+    def _forget(self) -> None:
+        for kept in (self.samples, self._others, self._socks, self._ports):
+            kept.clear()
+
+    def _likely(self, sample: Sample) -> bool:
+        """Whether it is the play's by what is known so far: a program of it, one of its sockets, or its ports.
+
+        Everybody's events come here, with many plays at a time more than anybody could keep; who they belong to is found out in the end.
+        """
+        event, raw = self.events[struct.unpack_from("<H", sample.raw)[0]], sample.raw
+        sk = event.raw(raw, "skaddr") or event.raw(raw, "rx_sk")
+        sport, dport = event.raw(raw, "sport"), event.raw(raw, "dport")
+        if sample.pid > 0 or sk in self._socks or sport + dport in self._ports:
+            if any(sk) and (sk in self._socks or not raw[2] & IN_INTERRUPT):
+                self._socks.add(sk)
+            if any(sport) and any(dport):
+                self._ports |= {sport + dport, dport + sport}
+            return True
+        return False
 
     def drain(self) -> None:
         """Make room in the kernel's buffers."""
         for sample in self._take():
-            if len(self.samples) < MOST:
+            if not self._likely(sample):
+                self._others.append(sample)
+            elif len(self.samples) < MOST:
                 self.samples.append(sample)
             else:
                 self.lost += 1
 
     def told(self, host_of: Callable[[int], str]) -> dict[str, Any]:
         """Everything since the beginning, in order; `host_of` knows the host of a program."""
+        self.listen(False)
         self.drain()
         offset = time.time_ns() - time.monotonic_ns()
-        found = [self._event(s, offset, host_of) for s in sorted(self.samples, key=lambda s: s.t)]
-        self.samples.clear()
+        found = [self._event(s, offset, host_of) for s in sorted([*self.samples, *self._others], key=lambda s: s.t)]
+        self._forget()
         return {"events": found, "lost": self.lost}
 
     def _event(self, sample: Sample, offset: int, host_of: Callable[[int], str]) -> dict[str, Any]:
@@ -228,9 +278,6 @@ class _Account:
             "own": sample.pid > 0,
             "call": not raw[2] & IN_INTERRUPT,
         }
-        path = [name for a in sample.chain if a < NO_ADDRESS and (name := self.symbols.name(a))]
-        if any("irq_exit" in name for name in path):  # what an interrupt left to do, on top of whoever was running
-            found |= {"own": False, "program": ""}
         for key, name in (("sk", "skaddr"), ("sk", "rx_sk"), ("skb", "skbaddr")):
             if number := event.number_in(raw, name):
                 found[key] = f"{number:x}"
@@ -247,10 +294,13 @@ class _Account:
             number = event.number_in(raw, "reason")
             found["reason"] = event.reasons.get(number & 0xFFFF, str(number))
         if location := event.number_in(raw, "location"):
-            found["where"] = self.symbols.name(location)
-        if event.what in ("error", "reset sent", "drop"):
+            found["where"] = self._named(location)
+        if path := [self._named(a) for a in sample.chain if a < NO_ADDRESS]:
             found["path"] = path
         return found
+
+    def _named(self, address: int) -> int | str:
+        return address if self.symbols is None else self.symbols.name(address)
 
     def close(self) -> None:
         """Let go of it."""
@@ -277,26 +327,33 @@ class Perf(_Account):
             raise
 
     def _open(self, cpu: int) -> None:
+        """The events of a processor are a group: its first one switches all of them."""
+        number = PERF_EVENT_OPEN.get(platform.machine(), -1)
         first = -1
         for event in self.events.values():
+            flags = FLAGS | (DISABLED if first < 0 else 0) | (0 if event.what in WITH_PATH else NO_KERNEL_CHAIN)
             attributes = struct.pack(
-                "=IIQQQQQIIQQQQIiQIHH", 2, 112, event.number, 1, SAMPLE, 0, FLAGS, PAGES * PAGE // 2,
+                "=IIQQQQQIIQQQQIiQIHH", 2, 112, event.number, 1, SAMPLE, 0, flags, PAGES * PAGE // 2,
                 0, 0, 0, 0, 0, 0, time.CLOCK_MONOTONIC, 0, 0, DEPTH, 0,
             )  # fmt: skip
-            number = PERF_EVENT_OPEN.get(platform.machine(), -1)
-            fd = libc.syscall(number, attributes, -1, cpu, -1, 8)  # PERF_FLAG_FD_CLOEXEC
+            fd = libc.syscall(number, attributes, -1, cpu, first, 8)  # PERF_FLAG_FD_CLOEXEC
             if fd < 0:
                 error = ctypes.get_errno()
                 raise OSError(error, f"perf_event_open: {os.strerror(error)}")
             self.descriptors.append(fd)
-            if event.what == "drop":
-                libc.ioctl(fd, SET_FILTER, IP_ONLY)  # a kernel that cannot tells more than is needed
+            if event.filter:
+                libc.ioctl(fd, SET_FILTER, event.filter.encode())  # a kernel that cannot tells more than is needed
             if first < 0:
                 first = fd
                 self.rings.append(mmap.mmap(fd, (1 + PAGES) * PAGE))
                 self.wakers.append(fd)
             else:
                 fcntl.ioctl(fd, SET_OUTPUT, first)
+
+    def listen(self, on: bool) -> None:
+        """Have the kernel tell, or not."""
+        for fd in self.wakers:
+            fcntl.ioctl(fd, ENABLE if on else DISABLE, 0)
 
     def _take(self) -> Iterator[Sample]:
         for ring in self.rings:
@@ -338,10 +395,11 @@ class Buffer(_Account):
 
     def __init__(self, events: Mapping[int, Event]) -> None:
         super().__init__(events)
+        self.symbols = Symbols()
         _write("trace_clock", "mono")
         for event in events.values():
-            if event.what == "drop":
-                _write(f"events/{event.path}/filter", IP_ONLY.decode())
+            if event.what in FILTERS:
+                _write(f"events/{event.path}/filter", FILTERS[event.what])
             _write(f"events/{event.path}/enable", "1")
         self._pages = os.open(f"{TRACEFS}/per_cpu/cpu0/trace_pipe_raw", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
 

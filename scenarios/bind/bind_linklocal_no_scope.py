@@ -5,13 +5,16 @@ fe80:: addresses exist once on every link, so the address alone does not say whi
 """
 
 from faultlab.lab import Lab
-from faultlab.scenario import Expected, Scenario
+from faultlab.scenario import Deviation, Expected, Scenario
 
 SCENARIO = Scenario(
     title="Link-local address without a scope",
     spec="https://www.rfc-editor.org/rfc/rfc4007#section-6",
     expected=[Expected("listen", "EINVAL", within=(0, 0.5), by_default=(0, 0.5), syscall="bind")],
     never=["> S", "< S"],
+    deviations=[
+        Deviation(stack="gvisor", step=1, sees="EADDRNOTAVAIL", note="gVisor asks only whether the address is its own (CheckLocalAddress)"),
+    ],
     same_words={"bind-twice": "strace: there it is the second bind of one socket"},
     production="an address copied from ip addr into a configuration",
     diagnose="strace -e trace=bind: sin6_scope_id=0",

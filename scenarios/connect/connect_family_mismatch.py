@@ -10,6 +10,7 @@ from faultlab.scenario import Deviation, Expected, Scenario
 
 RESOLVES = "the address goes through getaddrinfo() for the socket's family, and the resolver refuses it before the kernel is asked"
 BOTH = "a Java socket is of both families: IPv6, with IPv4 mapped into it"
+GVISOR = "gVisor sends IPv4 through an IPv6 socket unasked, and has EINVAL for the other way (checkFamily in netstack.go)"
 
 SCENARIO = Scenario(
     title="An address of the other family",
@@ -17,6 +18,8 @@ SCENARIO = Scenario(
     expected=[Expected("socket"), Expected("connect", "EAFNOSUPPORT", within=(0, 0.5), by_default=(0, 0.5), at_once=True)],
     expected_in={"ipv6": [Expected("socket"), Expected("connect", "EINVAL", within=(0, 0.5), by_default=(0, 0.5), at_once=True)]},
     deviations=[
+        Deviation(stack="gvisor", variant="", step=2, sees="EINVAL", note=GVISOR),
+        Deviation(stack="gvisor", variant="ipv6", step=2, sees="ok", note=GVISOR),
         Deviation(runtime="python", step=2, sees="EAI_ADDRFAMILY", note=RESOLVES),
         Deviation(runtime="java", step=2, sees="ok", note=BOTH),
         Deviation(runtime="java-nio", step=2, sees="ok", note=BOTH),

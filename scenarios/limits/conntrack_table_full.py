@@ -42,9 +42,8 @@ SCENARIO = Scenario(
 
 def test_conntrack_table_full(lab: Lab) -> None:
     """One connection fills the table; then a second one, and the first again."""
-    own = lab.variant == "own-host"
-    where = {"at": "client", "chain": "OUTPUT"} if own else {"at": "router", "chain": "FORWARD"}
-    with lab.fault(FilterVerdict(match="-p tcp -m conntrack --ctstate NEW", target="ACCEPT", **where)):
+    at, chain = ("client", "OUTPUT") if lab.variant == "own-host" else ("router", "FORWARD")
+    with lab.fault(FilterVerdict(at=at, chain=chain, match="-p tcp -m conntrack --ctstate NEW", target="ACCEPT")):
         conn, peer = lab.connected()
         with lab.fault(FULL):
             lab.client.connect()

@@ -14,7 +14,10 @@ SCENARIO = Scenario(
     spec="https://man7.org/linux/man-pages/man2/connect.2.html#ERRORS",
     expected=[Expected("listen"), Expected("connect", "EPROTOTYPE", at_once=True)],
     never=["> *", "< *"],
-    deviations=[Deviation(runtime="go", step=2, sees="EPROTOTYPE", note="a network of its own name in package net", words=GRAM)],
+    deviations=[
+        Deviation(stack="gvisor", step=2, sees="ECONNREFUSED", note="in gVisor the listener itself refuses (UnidirectionalConnect)"),
+        Deviation(runtime="go", step=2, sees="EPROTOTYPE", note="a network of its own name in package net", words=GRAM),
+    ],
     production="syslog, whose /dev/log is one or the other",
     diagnose="ss -xl src PATH: u_str or u_dgr",
     cure="the kind that the listener has",

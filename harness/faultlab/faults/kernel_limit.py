@@ -27,8 +27,9 @@ class KernelLimit:
         evidence: dict[str, Any] = {"setting": f"{self.name} = {self.value}", "before": before["value"]}
         try:
             yield evidence
-            evidence["log"] = [line for line in bed.kernel(self.name)["log"].splitlines() if self.says in line]
-            if not evidence["log"]:
+            lines = [line for line in bed.kernel(self.name)["log"].splitlines() if self.says in line]
+            if not lines:
                 raise FaultNotObserved(self, f"the kernel's log does not say {self.says!r}")
+            evidence |= {"log": lines[0].partition(">")[2], "lines": len(lines)}
         finally:
             bed.kernel(self.name, before["value"])

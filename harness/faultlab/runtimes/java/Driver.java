@@ -1,118 +1,43 @@
 import static java.net.StandardSocketOptions.*;
 import static jdk.net.ExtendedSocketOptions.*;
 
-import java.io.BufferedReader;
 import java.io.IOException;
-import java.io.InputStreamReader;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
-import java.time.Instant;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * Performs socket operations when told to and reports what came back; ../README.md is the conversation.
+ * Performs socket operations when told to and reports what came back.
  *
  * {@code Driver java} speaks java.net, {@code Driver java-nio} speaks java.nio.channels in blocking mode.
- * No lambda, regular expression or String.format is on the way to the ready line: each costs milliseconds there.
  */
-final class Driver implements Runnable {
+final class Driver extends Conversation {
     private static final Map<String, Endpoint> sockets = new ConcurrentHashMap<>();
     private static boolean nio;
 
     public static void main(String[] args) throws IOException {
         nio = args[0].equals("java-nio");
-        Map<String, Object> ready = new LinkedHashMap<>();
-        ready.put("v", 1);
-        ready.put("event", "ready");
-        ready.put("runtime", args[0]);
-        ready.put("version", System.getProperty("java.version"));
-        say(ready);
-
-        BufferedReader in = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
-        for (String line; (line = in.readLine()) != null; ) {
-            Driver request = new Driver(Json.object(line));
-            if (Boolean.TRUE.equals(request.asked.get("background"))) {
-                Thread beside = new Thread(request);
-                beside.setDaemon(true); // a blocked operation must not outlive standard input
-                beside.start();
-            } else {
-                request.run();
+        hold(args[0], new Kind() {
+            @Override
+            public Conversation about(Map<String, Object> asked) {
+                return new Driver(asked);
             }
-        }
+        });
     }
-
-    private static synchronized void say(Map<String, Object> message) {
-        System.out.println(Json.text(message));
-        System.out.flush();
-    }
-
-    // One request and its answer.
-
-    private final Map<String, Object> asked;
-    private final Map<String, Object> answer = new LinkedHashMap<>();
-    private Instant began;
-    private long start;
-    private long end;
 
     private Driver(Map<String, Object> asked) {
-        this.asked = asked;
+        super(asked);
     }
 
     @Override
-    public void run() {
-        answer.put("id", asked.get("id"));
-        answer.put("op", asked.get("op"));
-        answer.put("outcome", "ok");
-        begin();
-        try {
-            perform();
-        } catch (UnsupportedOperationException e) {
-            answer.put("outcome", "unsupported");
-            answer.put("message", e.getMessage());
-        } catch (Throwable e) {
-            end();
-            report(e);
-        }
-        answer.put("t", began.getEpochSecond() + began.getNano() / 1e9);
-        answer.put("elapsed", (end - start) / 1e9);
-        say(answer);
-    }
-
-    /** Called again when everything is prepared, so that only the call itself is measured. */
-    private void begin() {
-        began = Instant.now();
-        start = end = System.nanoTime();
-    }
-
-    /** The first call counts: what comes after it, an exception included, is not the operation. */
-    private void end() {
-        if (end == start) {
-            end = System.nanoTime();
-        }
-    }
-
-    private void report(Throwable error) {
-        answer.put("outcome", "error");
-        answer.put("type", error.getClass().getName());
-        List<Object> chain = new ArrayList<>();
-        for (Throwable e = error; e != null; e = e.getCause()) {
-            chain.add(e.getClass().getName());
-        }
-        answer.put("chain", chain);
-        if (error.getMessage() != null) {
-            answer.put("message", error.getMessage());
-        }
-    }
-
-    private void perform() throws IOException {
+    protected void perform() throws IOException {
         String op = string("op");
         switch (op) {
             case "resolve" -> resolve();

@@ -1,6 +1,8 @@
 'use strict';
 
-// The conversation of ../README.md for the HTTP clients of Node: one line, one fetch, one answer.
+// What the HTTP clients of Node have in common.
+
+const conversation = require('../node/conversation.js');
 
 /** An error and its causes, as util.inspect shows them: the name (of a DOMException it says more than its class), the code, the words. */
 function failure(error, fields = {}) {
@@ -21,38 +23,12 @@ function bodyOf({ data, size }) {
   return size === undefined ? data : 'x'.repeat(size);
 }
 
-const seconds = (milliseconds) => Math.round(milliseconds * 1000) / 1e6;
-
-function say(thing) {
-  process.stdout.write(`${JSON.stringify(thing)}\n`);
-}
-
 function converse(runtime, fetch) {
-  async function perform(request) {
-    const { id, op } = request;
-    const began = performance.now();
-    const unsupported = op !== 'fetch' ? 'an HTTP client can only fetch'
+  conversation.converse(runtime, async (request) => {
+    const unsupported = request.op !== 'fetch' ? 'an HTTP client can only fetch'
       : request.connect_deadline !== undefined ? 'there is no timer for connecting alone' : undefined;
-    const answer = unsupported ? { outcome: 'unsupported', message: unsupported } : await fetch(request);
-    const elapsed = performance.now() - began;
-    say({ id, op, ...answer, t: seconds(performance.timeOrigin + began), elapsed: seconds(elapsed) });
-  }
-
-  let turn = Promise.resolve();
-  let text = '';
-  process.stdin.setEncoding('utf8');
-  process.stdin.on('data', (chunk) => {
-    const lines = (text + chunk).split('\n');
-    text = lines.pop();
-    for (const request of lines.map((line) => JSON.parse(line))) {
-      turn = turn.then(() => {
-        const done = perform(request);
-        return request.background ? undefined : done;
-      });
-    }
+    return unsupported ? { outcome: 'unsupported', message: unsupported } : fetch(request);
   });
-  process.stdin.on('end', () => turn.then(() => process.exit(0))); // what is still open, the system closes
-  say({ v: 1, event: 'ready', runtime, version: process.versions.node });
 }
 
 module.exports = { answered, bodyOf, converse, failure };

@@ -15,6 +15,8 @@
 const net = require('net');
 const { constants } = require('os');
 
+const { converse } = require('./conversation.js');
+
 const EOF = { outcome: 'eof' };
 const OK = { outcome: 'ok' };
 const TIMEOUT = { outcome: 'timeout' };
@@ -358,40 +360,11 @@ const operations = {
 
 // --- the conversation ----------------------------------------------------------------------------------------------
 
-const seconds = (milliseconds) => Math.round(milliseconds * 1000) / 1e6;
-
-function say(thing) {
-  process.stdout.write(`${JSON.stringify(thing)}\n`);
-}
-
-async function perform(request) {
-  const { id, op } = request;
-  const began = performance.now();
-  let answer;
+converse('node', async (request) => {
   try {
-    if (!Object.hasOwn(operations, op)) throw new Unsupported(`no operation ${op}`);
-    answer = await operations[op](request);
+    if (!Object.hasOwn(operations, request.op)) throw new Unsupported(`no operation ${request.op}`);
+    return await operations[request.op](request);
   } catch (error) {
-    answer = error instanceof Unsupported ? { outcome: 'unsupported', message: error.message } : failure(error);
-  }
-  const elapsed = performance.now() - began;
-  say({ id, op, ...answer, t: seconds(performance.timeOrigin + began), elapsed: seconds(elapsed) });
-}
-
-let turn = Promise.resolve();
-let text = '';
-
-process.stdin.setEncoding('utf8');
-process.stdin.on('data', (chunk) => {
-  const lines = (text + chunk).split('\n');
-  text = lines.pop();
-  for (const request of lines.map((line) => JSON.parse(line))) {
-    turn = turn.then(() => {
-      const done = perform(request);
-      return request.background ? undefined : done;
-    });
+    return error instanceof Unsupported ? { outcome: 'unsupported', message: error.message } : failure(error);
   }
 });
-process.stdin.on('end', () => turn.then(() => process.exit(0))); // what is still open, the system closes
-
-say({ v: 1, event: 'ready', runtime: 'node', version: process.versions.node });

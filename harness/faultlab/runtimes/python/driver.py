@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
     Fields = dict[str, Any]
 
-PLAIN_OPTIONS = {
-    "user_timeout": (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT),
-    "nodelay": (socket.IPPROTO_TCP, socket.TCP_NODELAY),
-    "defer_accept": (socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT),
-    "reuseaddr": (socket.SOL_SOCKET, socket.SO_REUSEADDR),
-    "reuseport": (socket.SOL_SOCKET, socket.SO_REUSEPORT),
-    "rcvbuf": (socket.SOL_SOCKET, socket.SO_RCVBUF),
-    "sndbuf": (socket.SOL_SOCKET, socket.SO_SNDBUF),
-    "v6only": (socket.IPPROTO_IPV6, socket.IPV6_V6ONLY),
+PLAIN_OPTIONS = {  # by name: which of them the module has is a matter of the system
+    "user_timeout": ("IPPROTO_TCP", "TCP_USER_TIMEOUT"),
+    "nodelay": ("IPPROTO_TCP", "TCP_NODELAY"),
+    "defer_accept": ("IPPROTO_TCP", "TCP_DEFER_ACCEPT"),
+    "reuseaddr": ("SOL_SOCKET", "SO_REUSEADDR"),
+    "reuseport": ("SOL_SOCKET", "SO_REUSEPORT"),
+    "rcvbuf": ("SOL_SOCKET", "SO_RCVBUF"),
+    "sndbuf": ("SOL_SOCKET", "SO_SNDBUF"),
+    "v6only": ("IPPROTO_IPV6", "IPV6_V6ONLY"),
 }
-KEEPALIVE = {"idle": socket.TCP_KEEPIDLE, "interval": socket.TCP_KEEPINTVL, "count": socket.TCP_KEEPCNT}
+KEEPALIVE = {"idle": "TCP_KEEPALIVE" if sys.platform == "darwin" else "TCP_KEEPIDLE", "interval": "TCP_KEEPINTVL", "count": "TCP_KEEPCNT"}
 IP_RECVERR, IPV6_RECVERR = 11, 25  # <linux/in.h>; the socket module has them only from 3.14 on
 
 sockets: dict[str, socket.socket] = {}
@@ -117,17 +117,21 @@ def set_option(sock: socket.socket, name: str, value: Any) -> None:
     if name == "linger":
         import struct
 
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", value >= 0, max(value, 0)))
+        layout = "hh" if sys.platform == "win32" else "ii"
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack(layout, value >= 0, max(value, 0)))
     elif name == "keepalive":
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, bool(value))
         for detail, number in (value if isinstance(value, dict) else {}).items():
-            sock.setsockopt(socket.IPPROTO_TCP, KEEPALIVE[detail], number)
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, KEEPALIVE[detail]), number)
+    elif name == "recverr" and sys.platform != "linux":
+        raise Unsupported("no such option on this system")
     elif name == "recverr" and sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, IPV6_RECVERR, value)
     elif name == "recverr":
         sock.setsockopt(socket.IPPROTO_IP, IP_RECVERR, value)
     elif name in PLAIN_OPTIONS:
-        sock.setsockopt(*PLAIN_OPTIONS[name], value)
+        level, option = (getattr(socket, constant) for constant in PLAIN_OPTIONS[name])
+        sock.setsockopt(level, option, value)
     else:
         raise Unsupported("no such option")
 
@@ -208,7 +212,7 @@ def op_connect(request: Fields, clock: Stopwatch) -> Fields:
     local = tuple(request.get("local") or ())
     address = address_of(request)
     new = request["sock"] not in sockets
-    if new and not request.get("options") and family_of(request) != socket.AF_UNIX and not literal_family(address[0]):
+    if new and not request.get("options") and request.get("network") != "unix" and not literal_family(address[0]):
         with clock:
             sock = socket.create_connection(address, request.get("deadline"), local or None)
         sock.settimeout(None)
@@ -301,7 +305,8 @@ def serve_in_background(request: Fields) -> None:
     """Serve with no signal blocked, whatever the thread of the requests blocks."""
     import signal
 
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
     serve(request)
 
 
@@ -367,6 +372,8 @@ def serve(request: Fields) -> None:
         if perform is None:
             raise Unsupported("no such operation")
         answer.update(perform(request, clock))
+    except AttributeError as missing:  # a part of the standard library that not every system has
+        answer.update(outcome="unsupported", message=str(missing))
     except Unsupported as why:
         answer.update(outcome="unsupported", message=str(why))
     except (OSError, OverflowError, ValueError) as error:
