@@ -36,7 +36,7 @@ MAY_KNOW = {
     "report": {"record", "errors", "ladder", "report", "stacks"},
     "ladder": set(),
 }  # fmt: skip
-PURE = ["scenario", "wire", "errors", "record", "ladder"]
+PURE = ["scenario", "wire", "errors", "record", "ladder", "account"]
 
 
 def modules() -> dict[str, Path]:

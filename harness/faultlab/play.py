@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from faultlab import tracepoints, wire
+from faultlab import wire
 from faultlab.account import account
 from faultlab.backends import BACKENDS
 from faultlab.catalogue import Entry
@@ -239,6 +239,8 @@ class Player:
             **({"wire": lab.bed.blind} if lab.bed.blind else {}),
         }
         if silent is None:
+            from faultlab import tracepoints  # no other system has what it imports
+
             told, functions = lab.bed.account(), tracepoints.symbols
             play.evidence |= account(
                 told, lab.bed.names, packets, start, alone=lab.bed.virtual, function=lambda address: functions().name(address)

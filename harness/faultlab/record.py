@@ -112,10 +112,9 @@ def schema() -> dict[str, Any]:
 
 def opened(path: Path) -> IO[bytes]:
     """The bytes of a record, which may be packed with gzip, whatever it is called."""
-    file = path.open("rb")
-    packed = file.read(2) == b"\x1f\x8b"
-    file.seek(0)
-    return cast(IO[bytes], gzip.GzipFile(fileobj=file)) if packed else file
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    return cast(IO[bytes], gzip.open(path)) if packed else path.open("rb")
 
 
 def read(path: Path) -> Record:

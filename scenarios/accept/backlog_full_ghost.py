@@ -21,7 +21,7 @@ SCENARIO = Scenario(
         Expected("send", bytes=5),
         Expected("recv", "ECONNRESET", since=4, within=(2.8, 7.5), by_default=(63, 130)),
     ],
-    wire=["> S", "< SA", "> PA/4", "> PA/5", "< SA", "> PA/5", "< R"],
+    wire=["> S", "< SA", "> PA/4", "> PA/5", "> PA/5", "< R"],
     counters={"server TcpExtListenOverflows": (2, 40), "client TcpEstabResets": 1},
     same_words={
         "backlog-full-abort": "the time: there the reset comes at once, and TcpExtEmbryonicRsts counts it",

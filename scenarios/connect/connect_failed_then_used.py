@@ -1,8 +1,9 @@
 """The connect fails, nobody looks at that, and the socket is used.
 
-The error was told to connect, and it is told once. A connect that waits makes the socket anew then (tcp_disconnect in __inet_stream_connect):
-reading says ENOTCONN ever after, as if nothing had been tried. Who polls and takes SO_ERROR leaves it as the RST did (tcp_done sets
-SHUTDOWN_MASK), and reading says end of stream: a connection that never was looks like one that the peer has closed. Writing says EPIPE.
+The error was told to connect, and it is told once. A connect that waits makes the socket anew then (__inet_stream_connect calls
+tcp_disconnect): reading says ENOTCONN ever after, as if nothing had been tried. Who polls and takes SO_ERROR leaves it as the RST did
+(tcp_done sets SHUTDOWN_MASK), and reading says end of stream: a connection that never was looks like one that the peer has closed. Writing
+says EPIPE.
 """
 
 from faultlab.lab import Lab

@@ -21,7 +21,7 @@ SCENARIO = Scenario(
             runtime="java-httpclient",
             step=2,
             sees="blocked",
-            note="the request's timer ends with the answer's head, nothing ends the wait for the body; since JDK 26 it covers both (8208693)",
+            note="the request's timer ends with the answer's head, nothing ends the wait for the body; from JDK 26 on it covers both",
         ),
     ],
     same_words={

@@ -1,7 +1,7 @@
 """The name has an IPv6 and an IPv4 address, and both refuse.
 
-Two SYNs, two RSTs, and one program that is told one thing. Most languages keep the error of one address only: Go that of the first, C, Python,
-Ruby and Rust that of the last. Node tells both, in an AggregateError whose own message is empty. And Java never tried IPv6: without
+Two SYNs, two RSTs, and one program that is told one thing. Most languages keep the error of one address only: Go that of the first, C,
+Python and Rust that of the last. Node tells both, in an AggregateError whose own message is empty. And Java never tried IPv6: without
 java.net.preferIPv6Addresses the IPv4 address comes first, and a Socket tries no other.
 """
 
@@ -10,6 +10,7 @@ from faultlab.lab import Lab
 from faultlab.scenario import Deviation, Expected, Scenario
 
 ASKED = ["> UDP", "< UDP!"]
+AGGREGATE = {"type": "AggregateError", "chain": ["AggregateError", "Error"], "message": ""}
 ONCE = [*ASKED, "> S", "< RA"]
 
 SCENARIO = Scenario(
@@ -28,7 +29,7 @@ SCENARIO = Scenario(
             note="package net starts with the family that comes first, and reports its error (dialParallel)",
         ),
         Deviation(
-            runtime="node", step=1, sees="ECONNREFUSED", words={"type": "AggregateError", "chain": ["AggregateError", "Error"], "message": ""},
+            runtime="node", step=1, sees="ECONNREFUSED", words=AGGREGATE,
             note="net tries every address (autoSelectFamily), and puts the errors of all into one without words",
         ),
     ],

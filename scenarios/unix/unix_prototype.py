@@ -8,6 +8,7 @@ from faultlab.lab import Lab
 from faultlab.scenario import Deviation, Expected, Scenario
 
 GRAM = {"message": "dial unixgram {remote_ip}: connect: {words}"}
+GVISOR = "in gVisor the listener itself refuses (UnidirectionalConnect)"
 
 SCENARIO = Scenario(
     title="A path of another kind",
@@ -15,8 +16,9 @@ SCENARIO = Scenario(
     expected=[Expected("listen"), Expected("connect", "EPROTOTYPE", at_once=True)],
     never=["> *", "< *"],
     deviations=[
-        Deviation(stack="gvisor", step=2, sees="ECONNREFUSED", note="in gVisor the listener itself refuses (UnidirectionalConnect)"),
         Deviation(runtime="go", step=2, sees="EPROTOTYPE", note="a network of its own name in package net", words=GRAM),
+        Deviation(stack="gvisor", step=2, sees="ECONNREFUSED", note=GVISOR),
+        Deviation(runtime="go", stack="gvisor", step=2, sees="ECONNREFUSED", note=GVISOR, words=GRAM),
     ],
     production="syslog, whose /dev/log is one or the other",
     diagnose="ss -xl src PATH: u_str or u_dgr",

@@ -155,6 +155,10 @@ class Attached(Channel):
             self._frames = self._frames[size:]
         return bool(chunk)
 
+    def _last_words(self) -> str:
+        words = self._words.decode(errors="replace").strip()
+        return ", and its container with it" + (f": {words}" if words else "")
+
     def release(self) -> None:
         """End its standard input, and so the agent and its container."""
         self.broken = True
@@ -266,6 +270,8 @@ class Docker:
         self._turns = threading.BoundedSemaphore(AT_A_TIME)
         self._lock = threading.RLock()
         """For the two lists, and for finding the engine."""
+        self._unsure = 0
+        """Testbeds that were begun and of which it is not known what all the engine has made: interrupted, or still being made."""
         self._reaper: subprocess.Popen[bytes] | None = None
         self._absent: set[str] = set()
         self._settable = True
@@ -362,6 +368,7 @@ class Docker:
         made = Containers(client)
         with self._lock:
             self._all.append(made)
+            self._unsure += 1
         try:
             self._networks(made, plan)
             wish = topology(replace(plan, number=2 * made.slot))
@@ -377,8 +384,13 @@ class Docker:
                 self._proxied(made, Plan(number=2 * made.slot).gateway)
             if plan.router:
                 self._passable(made, Plan(router=True, number=2 * made.slot).addresses("server")[0])
+        except BackendUnavailable:
+            self._remove(made)
+            self._sure()
+            raise
         except APIError as e:
             self._remove(made)
+            self._sure()
             raise BackendUnavailable(self.name, *_why_not(e)) from e
         except requests.exceptions.RequestException as e:
             self._remove(made)
@@ -386,7 +398,12 @@ class Docker:
         except BaseException:
             self._remove(made)
             raise
+        self._sure()
         return made
+
+    def _sure(self) -> None:
+        with self._lock:
+            self._unsure -= 1
 
     def _passable(self, made: Containers, far: str) -> None:
         """Raise BackendUnavailable where the engine's own packet filter sees what its bridges pass on, and throws away what is routed.
@@ -530,7 +547,7 @@ class Docker:
         if self._reaper is not None:
             assert self._reaper.stdin is not None
             with suppress(OSError):
-                if not self._all:  # else it has something to do
+                if not self._all and not self._unsure:  # else it has something to do
                     self._reaper.stdin.write(b"done")
                 self._reaper.stdin.close()
             self._reaper.wait()

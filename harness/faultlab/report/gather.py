@@ -175,6 +175,9 @@ def gather(paths: Iterable[Path]) -> Gathered:
         if not read.plays:
             oddities.append(Oddity("no-plays", name, "has no plays"))
         copied = [h for h in read.hashes if lines.get(h, read.number) != read.number]
+        # Plays that were not even begun look alike without being copies: they tell of copying only beside others that do.
+        if not any(p.observed for p, h in zip(read.plays, read.hashes, strict=True) if lines.get(h, read.number) != read.number):
+            copied = []
         if copied:
             others = " and ".join(sorted({sources[lines[h]].name for h in copied}))
             text = f"has {len(copied)} plays that are in {others} too, word for word; each is counted once"
