@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -264,3 +265,21 @@ def test_record_has_the_whole_play(pytester: pytest.Pytester) -> None:
     assert (seen["errno"], seen["type"], seen["message"]) == ("ECONNREFUSED", "ConnectionRefusedError", "[Errno 111] Connection refused")
     assert line["runtime_version"] and line["stack"].startswith("linux-")
     assert line["elapsed"] > 0
+
+
+def test_bundles_hold_scenarios_whole() -> None:
+    """A play's neighbours are those of its scenario, whatever the bundle's size; other people's tests stay single functions."""
+    plays = [f"s/a_{n}.py::test_a_{n}[{runtime}]" for n in range(9) for runtime in ("c", "go-ipv6", *(f"r{i}" for i in range(20)))]
+    others = [f"tests/test_x.py::test_{n}[{i}]" for n in range(2) for i in ("a", "b")]
+    found = pytest_plugin._bundles([*plays, *others])
+    for file in {nodeid.partition("::")[0] for nodeid in plays}:
+        assert len({bundle for nodeid, bundle in found.items() if nodeid.startswith(file)}) == 1
+    sizes = Counter(found[nodeid] for nodeid in plays)
+    assert min(list(sizes.values())[:-1]) >= pytest_plugin.BUNDLE
+    assert len(sizes) == 3
+    assert {found[nodeid] for nodeid in others} == {"tests/test_x.py::test_0", "tests/test_x.py::test_1"}
+
+
+def test_bundles_keep_repetitions_apart() -> None:
+    repeated = [f"s/a.py::test_a[c-{n}]" for n in range(pytest_plugin.BUNDLE * 2)]
+    assert len(set(pytest_plugin._bundles(repeated).values())) == 2

@@ -7,7 +7,7 @@ and turns the verdict into pytest's own outcomes: differs -> failed, lab-error -
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,6 +29,9 @@ WRITER = pytest.StashKey[RecordWriter]()
 PLAY = "faultlab-play"
 SCENARIO = "faultlab-scenario"
 WHOLE = "faultlab-whole-scenarios"
+BUNDLES = pytest.StashKey[dict[str, str]]()
+BUNDLE = 48
+"""Plays, at least: enough for the processor while some of them wait, and few enough to be spread over the processes."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -135,24 +138,66 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 def _unit(nodeid: str) -> str:
-    """What one process plays: all plays of a scenario, once; of anybody else's tests, a function."""
+    """All plays of a scenario, once; of anybody else's tests, a function."""
     function, _, parameters = nodeid.partition("[")
     number = parameters.rpartition("-")[2].rstrip("]")
     return f"{function} {number}" if number.isdigit() else function
 
 
+def _bundles(nodeids: Sequence[str]) -> dict[str, str]:
+    """What one process plays side by side, under the name of its first unit: some scenarios that follow each other, each of them whole."""
+    bundles: dict[str, str] = {}
+    names: dict[str, str] = {}
+    room = 0
+    for nodeid in nodeids:
+        unit = _unit(nodeid)
+        file, _, function = unit.partition(" ")[0].rpartition("::")
+        if unit not in names:
+            scenario = function == f"test_{Path(file).stem}"
+            if room <= 0 or not scenario:
+                names[unit], room = unit, BUNDLE if scenario else 0
+            else:
+                names[unit] = next(reversed(names.values()))
+        bundles[nodeid] = names[unit]
+        room -= 1
+    return bundles
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Where several processes play: deal out the scenarios that wait long, so that each bundle has some, and begins with them."""
+    if not hasattr(config, "workerinput") or WHOLE not in config.workerinput or not all(_play_of(item) for item in items):
+        return
+    units: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        units.setdefault(_unit(item.nodeid), []).append(item)
+    longest = sorted(units.values(), key=lambda unit: -_waits(unit[0]))
+    number = max(1, len(items) // BUNDLE)
+    items[:] = [item for first in range(number) for unit in longest[first::number] for item in unit]
+
+
+def _waits(item: pytest.Item) -> float:
+    """Seconds that a play lasts at least, as far as its scenario says so."""
+    which = _play_of(item)
+    return sum(e.within[0] for e in which[0].scenario.expected_for(None) if e.within) if which else 0.0
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Where plain `-n` would give single tests to whichever process is free: give it a whole scenario."""
+    """Where plain `-n` would give single tests to whichever process is free: give it whole scenarios."""
     if config.getoption("dist") != "load":
         return None
     from xdist.scheduler import LoadScopeScheduling
 
-    class ByUnit(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
-        def _split_scope(self, nodeid: str) -> str:
-            return _unit(nodeid)
+    class InBundles(LoadScopeScheduling):  # type: ignore[misc]  # it has no types
+        _known: dict[str, str] | None = None
 
-    return ByUnit(config, log)
+        def _split_scope(self, nodeid: str) -> str:
+            if self._known is None:
+                self._known = _bundles(self.collection)
+            return self._known[nodeid]
+
+    config.option.loadscopereorder = False
+    return InBundles(config, log)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -163,13 +208,15 @@ def pytest_configure_node(node: Any) -> None:
 
 
 def _begin(first: pytest.Item) -> None:
-    """Begin the plays of a scenario side by side, as far as they are this process's to play; each item takes its own result."""
+    """Begin a bundle of plays, as far as they are this process's to play; each item takes its own result."""
     config = first.config
     if PLAYING not in config.stash:
         worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
         config.stash[PLAYING] = SideBySide(Player(number=int(worker)))
+        config.stash[BUNDLES] = _bundles([item.nodeid for item in first.session.items])
     mine = not hasattr(config, "workerinput") or WHOLE in config.workerinput
-    for item in [i for i in first.session.items if _unit(i.nodeid) == _unit(first.nodeid)] if mine else [first]:
+    bundles = config.stash[BUNDLES]
+    for item in [i for i in first.session.items if bundles[i.nodeid] == bundles[first.nodeid]] if mine else [first]:
         if (which := _play_of(item)) is not None:
             entry, runtime, backend, variant = which
             item.stash[BEGUN] = config.stash[PLAYING].begin(entry, all_runtimes()[runtime], backend_named(backend), variant)

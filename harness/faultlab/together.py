@@ -19,18 +19,18 @@ from faultlab.runtimes import Runtime
 from faultlab.testbed import Backend
 
 Result = tuple[Play, Exception | None]
-TURNS = 3
-"""How many plays may compute at a time: while one waits for an answer, two others keep a processor and the harness busy."""
-LONG = 0.4
+TURNS = 4
+"""How many plays may compute at a time: while one waits for an answer, others keep a processor and the harness busy."""
+LONG = 0.3
 """Real seconds after which a play is taken to wait for a timer, so that another one may begin."""
 MOST = 16
 """How many may be under way in all, the waiting ones included."""
 
 
 def busy() -> bool:
-    """Whether more threads of this machine want to run at this moment than it has processors (proc_loadavg(5))."""
+    """Whether more threads of this machine want to run at this moment, ours aside, than it has processors (proc_loadavg(5))."""
     with open("/proc/loadavg", encoding="ascii") as f:
-        return int(f.read().split()[3].partition("/")[0]) > (os.cpu_count() or 1)
+        return int(f.read().split()[3].partition("/")[0]) - 1 > (os.cpu_count() or 1)
 
 
 class SideBySide:
