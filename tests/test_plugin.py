@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -238,7 +239,13 @@ def test_record_of_two_interrupted_workers(pytester: pytest.Pytester) -> None:
     body = "import os, signal; lab.client.connect(1); os.kill(os.getppid(), signal.SIGINT)"
     for number in range(6):
         scenario(pytester, f"refused_{number}", body=body)
-    pytester.runpytest_subprocess("scenarios", "--backend", "loopback", "--runtime", "python", "-n", "2", "--record", "r.jsonl", timeout=60)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts in the background inherits that it is ignored
+    try:
+        pytester.runpytest_subprocess(
+            "scenarios", "--backend", "loopback", "--runtime", "python", "-n", "2", "--record", "r.jsonl", timeout=60
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     record = read(pytester.path / "r.jsonl")
     assert record.footer["status"] == "interrupted"
     assert len(record.plays) < 6
