@@ -19,7 +19,8 @@ PACKAGE = Path(faultlab.__file__).parent
 MAY_KNOW = {
     "scenarios": {"lab", "web", "scenario", "faults", "testbed", "errors"},
     "web": {"lab", "scenario", "errors"},
-    "scenario": set(), "errors": set(), "wire": set(), "errnos": set(), "identity": set(), "agent": {"tracepoints"}, "watchdog": set(),
+    "scenario": set(), "errors": set(), "wire": set(), "errnos": set(), "identity": set(), "watchdog": set(),
+    "agent": {"agent", "tracepoints"},
     "tracepoints": set(), "account": {"wire", "errnos"},
     "testbed": {"errors", "wire"},
     "faults": {"testbed", "errors", "wire", "faults"},

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from faultlab.errors import FaultNotObserved
-from faultlab.testbed import Testbed
+from faultlab.testbed import Fault, Testbed
 from faultlab.wire import Packet
 
 HALF = 1 << 31
@@ -30,34 +30,27 @@ class ForgedReset:
     @contextmanager
     def applied(self, bed: Testbed) -> Iterator[Mapping[str, Any]]:
         """Forge it from the last segments of both directions; on exit the capture has to show it arriving."""
-        raw, facts = self._forge(bed)
-        sender = bed.host("server" if self.to == "client" else "client")
-        sender.inject(raw)
-        yield facts
-        seen = sum(1 for p in bed.packets if p.raw == raw)
-        facts["seen"] = seen
-        if not seen:
-            raise FaultNotObserved(self, "the forged segment was not captured")
+        with _forged(self, bed, self.to, "RA", self.offset) as facts:
+            yield facts
 
-    def _forge(self, bed: Testbed) -> tuple[bytes, dict[str, Any]]:
-        from scapy.layers.inet import IP, TCP
-        from scapy.layers.inet6 import IPv6
 
-        target = bed.host(self.to).address(bed.family)
-        flows = [p for p in bed.packets if p.proto == "tcp"]
-        inbound = [p for p in flows if p.dst == target]
-        outbound = [p for p in flows if p.src == target and "A" in p.flags]
-        if not inbound or not outbound:
-            raise FaultNotObserved(self, "there is no connection in the capture to forge it from")
-        last = inbound[-1]
-        # What the receiver expects next is what it acknowledged last, or more where an acknowledgement is still delayed.
-        expected = max((p.ack for p in outbound), key=lambda n: (n - outbound[0].ack) & (HALF * 2 - 1))
-        ends = [(p.seq + p.length + ("S" in p.flags) + ("F" in p.flags)) & 0xFFFFFFFF for p in inbound]
-        expected = max([expected, *ends], key=lambda n: (n - outbound[0].ack) & (HALF * 2 - 1) if (n - outbound[0].ack) & HALF == 0 else 0)
-        seq = (expected + self.offset) & 0xFFFFFFFF
-        ip = IP(src=last.src, dst=last.dst) if bed.family == 4 else IPv6(src=last.src, dst=last.dst)
-        segment = ip / TCP(sport=last.sport, dport=last.dport, flags="RA", seq=seq, ack=_next(outbound), window=0)
-        return bytes(segment), {"seq_offset": self.offset}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgedData:
+    """A segment with data in the peer's name, sent once when the block begins.
+
+    All of it is as the peer would write it, but for the sequence number, to which `offset` is added: with much more than a window, no
+    receiver takes it. It answers with an ACK that says what it does expect, and keeps the connection (RFC 9293 section 3.10.7.4).
+    """
+
+    to: str = "client"
+    offset: int
+    data: bytes = b"later"
+
+    @contextmanager
+    def applied(self, bed: Testbed) -> Iterator[Mapping[str, Any]]:
+        """Forge it from the last segments of both directions; on exit the capture has to show it on its way."""
+        with _forged(self, bed, self.to, "PA", self.offset, self.data) as facts:
+            yield facts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +92,36 @@ class SynFlood:
             raise FaultNotObserved(self, f"{MANY} SYNs did not fill the queue")
         evidence["half_open"] = half_open()
         yield evidence
+
+
+@contextmanager
+def _forged(fault: Fault, bed: Testbed, to: str, flags: str, offset: int, data: bytes = b"") -> Iterator[dict[str, Any]]:
+    """Send a segment that continues what the sender has sent last, and see it captured."""
+    from scapy.layers.inet import IP, TCP
+    from scapy.layers.inet6 import IPv6
+
+    sender, target = bed.host("server" if to == "client" else "client"), bed.host(to).address(bed.family)
+    own = sender.address(bed.family)  # a router between the two may have made other addresses of it, at the other end
+    flows = [p for p in bed.packets if p.proto == "tcp" and own in (p.src, p.dst)]
+    inbound = [p for p in flows if p.dst == target]
+    outbound = [p for p in flows if p.src == target and "A" in p.flags]
+    if not inbound or not outbound:
+        raise FaultNotObserved(fault, "there is no connection in the capture to forge it from")
+    last = inbound[-1]
+    # What the receiver expects next is what it acknowledged last, or more where an acknowledgement is still delayed.
+    expected = max((p.ack for p in outbound), key=lambda n: (n - outbound[0].ack) & (HALF * 2 - 1))
+    ends = [(p.seq + p.length + ("S" in p.flags) + ("F" in p.flags)) & 0xFFFFFFFF for p in inbound]
+    expected = max([expected, *ends], key=lambda n: (n - outbound[0].ack) & (HALF * 2 - 1) if (n - outbound[0].ack) & HALF == 0 else 0)
+    seq = (expected + offset) & 0xFFFFFFFF
+    ip = IP(src=last.src, dst=last.dst) if bed.family == 4 else IPv6(src=last.src, dst=last.dst)
+    tcp = TCP(sport=last.sport, dport=last.dport, flags=flags, seq=seq, ack=_next(outbound), window=last.window if data else 0)
+    raw = bytes(ip / tcp / data)
+    sender.inject(raw)
+    facts: dict[str, Any] = {"seq_offset": offset}
+    yield facts
+    facts["seen"] = sum(1 for p in bed.packets if p.raw == raw)
+    if not facts["seen"]:
+        raise FaultNotObserved(fault, "the forged segment was not captured")
 
 
 def _next(sent: list[Packet]) -> int:

@@ -1,4 +1,4 @@
-"""Address translation on the way: what comes from behind a host leaves it in that host's own name (iptables' MASQUERADE)."""
+"""Address translation on the way (iptables' nat table): a host lends its own name to those behind it, as clients or as servers."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from faultlab.errors import FaultNotObserved
-from faultlab.testbed import Testbed
+from faultlab.testbed import Fault, Testbed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Masquerade:
-    """A host gives its own address to every connection that leaves by one of its interfaces."""
+    """A host gives its own address to every connection that leaves by one of its interfaces (iptables' MASQUERADE)."""
 
     at: str = "router"
     interface: str = "eth1"
@@ -22,17 +22,38 @@ class Masquerade:
     @contextmanager
     def applied(self, bed: Testbed) -> Iterator[Mapping[str, Any]]:
         """Put the rule in place; on exit its counter has to say that it translated something."""
-        host = bed.host(self.at)
-        tool = "iptables" if bed.family == 4 else "ip6tables"
-        rule = f"POSTROUTING -o {self.interface} -p tcp -j MASQUERADE"
-        evidence: dict[str, Any] = {"rule": rule}
-        host.run(f"{tool}-restore", "--noflush", stdin=f"*nat\n-I {rule}\nCOMMIT\n")
-        try:
+        with _translating(self, bed, self.at, "POSTROUTING", f"-o {self.interface} -p tcp", "MASQUERADE") as evidence:
             yield evidence
-            saved = host.run(f"{tool}-save", "-c", "-t", "nat").stdout
-            found = re.search(r"^\[(\d+):\d+\] -A POSTROUTING .*MASQUERADE", saved, re.MULTILINE)
-            evidence["connections"] = int(found[1]) if found else 0
-            if evidence["connections"] == 0:
-                raise FaultNotObserved(self, "its rule translated nothing")
-        finally:
-            host.run(f"{tool}-restore", "--noflush", stdin=f"*nat\n-D {rule}\nCOMMIT\n")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """A host takes connections at its own address and hands them on to a server behind it (iptables' DNAT)."""
+
+    at: str = "router"
+    server: str = "server"
+
+    @contextmanager
+    def applied(self, bed: Testbed) -> Iterator[Mapping[str, Any]]:
+        """Put the rule in place; on exit its counter has to say that it translated something."""
+        own, behind = bed.host(self.at).address(bed.family), bed.host(self.server).address(bed.family)
+        with _translating(self, bed, self.at, "PREROUTING", f"-d {own} -p tcp", f"DNAT --to-destination {behind}") as evidence:
+            yield evidence
+
+
+@contextmanager
+def _translating(fault: Fault, bed: Testbed, at: str, chain: str, match: str, target: str) -> Iterator[dict[str, Any]]:
+    host = bed.host(at)
+    tool = "iptables" if bed.family == 4 else "ip6tables"
+    rule = f"{chain} {match} -j {target}"
+    evidence: dict[str, Any] = {"rule": rule}
+    host.run(f"{tool}-restore", "--noflush", stdin=f"*nat\n-I {rule}\nCOMMIT\n")
+    try:
+        yield evidence
+        saved = host.run(f"{tool}-save", "-c", "-t", "nat").stdout
+        found = re.search(rf"^\[(\d+):\d+\] -A {chain} .*{target.partition(' ')[0]}", saved, re.MULTILINE)
+        evidence["connections"] = int(found[1]) if found else 0
+        if evidence["connections"] == 0:
+            raise FaultNotObserved(fault, "its rule translated nothing")
+    finally:
+        host.run(f"{tool}-restore", "--noflush", stdin=f"*nat\n-D {rule}\nCOMMIT\n")

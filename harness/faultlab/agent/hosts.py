@@ -1,15 +1,4 @@
-"""The agent at the hosts: runs programs, captures, injects, reads socket states and counters. Commanded over pipes only.
-
-One agent serves one host or many. It is told what to do by JSON lines on standard input and answers each with one line on
-standard output; it never speaks unasked, so nothing of the lab's control is ever on the wire. What happens meanwhile (a
-packet, a line from a program) is kept until the next `wait`, which is also the only request that lets time pass: that is
-what makes the same agent serve in a kernel whose clock stands still while anything computes.
-
-With `--frozen FOLDER` it is process 1 of a kernel with such a clock.
-
-With `--sandbox` it first moves into namespaces of its own: process, mount, network, and user where it is not root. It is
-process 1 there, so whatever it started dies with it, and it dies when its standard input ends.
-"""
+"""The hosts that an agent serves: namespaces, links, programs, captures, and what the kernel says of them."""
 
 from __future__ import annotations
 
@@ -29,7 +18,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import termios
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -39,40 +27,22 @@ from typing import Any
 from pyroute2 import IPRoute
 from pyroute2.netlink.exceptions import NetlinkError
 
-CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
-MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_BIND, MS_REC, MS_PRIVATE = 0x4, 0x8, 0x2, 0x1000, 0x4000, 0x40000
-PR_SET_PDEATHSIG, PR_CAPBSET_READ, PR_CAPBSET_DROP = 1, 23, 24
-RB_POWER_OFF = 0x4321FEDC
+from faultlab.agent import sock_diag, sysctl
+from faultlab.agent.libc import CLONE_NEWNET, MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, PR_CAPBSET_DROP, PR_CAPBSET_READ, check, libc
+from faultlab.agent.lines import Frozen, Pipes
+from faultlab.agent.routing import kernel_state
+
 CAPABILITIES = {"net_bind_service": 10, "net_admin": 12, "net_raw": 13}  # <linux/capability.h>
 SO_TIMESTAMPNS = 35
 ETH_P_ALL, ETH_P_IP, ETH_P_IPV6 = 0x0003, 0x0800, 0x86DD
 SOL_PACKET, PACKET_STATISTICS = 263, 6
 SIOCETHTOOL = 0x8946
 OFFLOADS_OFF = (0x17, 0x1F, 0x2C, 0x24)  # ETHTOOL_STXCSUM, STSO, SGRO, SGSO: a capture has to show what is on a wire
-STATES = (
-    "", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE",
-    "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING", "NEW_SYN_RECV",
-)  # fmt: skip
 IFF_RUNNING = 0x40
 OWN_NETWORKS = tuple(ipaddress.ip_network(n) for n in ("198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/15", "2001:db8::/32"))
 MESSAGE_MAX = 1 << 20
 SELECT_MAX = 2_000_000.0  # seconds that epoll_wait(2) can take
-KEPT_OF_LINKS = frozenset({1, 3, 4, 6, 10})  # IFLA_ADDRESS, IFNAME, MTU, QDISC, MASTER: the rest are statistics
-ROUTING: tuple[tuple[int, int, frozenset[int] | None], ...] = (
-    (18, 16, None), (22, 8, frozenset({6})), (26, 12, frozenset({12})), (30, 12, frozenset({3})), (34, 12, frozenset()),
-)  # fmt: skip
-"""RTM_GETLINK, GETADDR, GETROUTE, GETNEIGH, GETRULE: request, length of its header, attributes that change by themselves (cacheinfo)."""
-OWN_SETTINGS = "/faultlab/"
-"""Where a container may write the settings of its own network, if it may: `/proc/sys` is read-only there."""
 TICK = 0.002  # how often a state that no packet announces (a timer's, a local call's) is looked at again
-
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-def _check(result: int, what: str) -> None:
-    if result != 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{what}: {os.strerror(number)}")
 
 
 @dataclass(slots=True)
@@ -122,75 +92,6 @@ class Refused(Exception):
     """The request cannot be carried out; the reason goes back in the answer."""
 
 
-class Pipes:
-    """Requests come on one descriptor, answers leave on another; time goes on for both ends."""
-
-    def __init__(self, requests: int, answers: int) -> None:
-        self.requests: int | None = requests
-        self._answers = answers
-        self._buffer = b""
-
-    @property
-    def waiting(self) -> bool:
-        """Whether another request is here already."""
-        return b"\n" in self._buffer
-
-    def next(self) -> bytes | None:
-        """The next request; None when there will be none."""
-        assert self.requests is not None
-        while b"\n" not in self._buffer:
-            chunk = os.read(self.requests, 65536)
-            if not chunk:
-                return None
-            self._buffer += chunk
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        return line
-
-    def answer(self, answer: dict[str, Any]) -> None:
-        """Answer it."""
-        _write_all(self._answers, json.dumps(answer).encode() + b"\n")
-
-
-class Frozen:
-    """Requests are files of a folder outside, answers leave by a terminal line; while there is no request, time stands still.
-
-    What is written to the second terminal line goes into a pipe outside that is full: the write is the kernel's own system call there, and
-    blocks the kernel as a whole. The lab puts the next request into a file and then takes one byte out of the pipe. When nobody
-    holds the pipe's other end any more, the lab is gone. Each request has a file of its own because a file read once is in this
-    kernel's page cache.
-    """
-
-    requests: int | None = None
-    waiting = False
-
-    def __init__(self, folder: str) -> None:
-        self._folder = os.open(folder, os.O_PATH | os.O_DIRECTORY)
-        self._answers, self._stop = _raw_terminal("/dev/tty1"), _raw_terminal("/dev/tty2")
-        self._number = 0
-
-    def started(self) -> None:
-        """Wait, standing still, until the lab has seen that we are here: only then both pipes are as they have to be."""
-        while True:
-            with contextlib.suppress(FileNotFoundError):
-                os.stat("0", dir_fd=self._folder)
-                return
-
-    def next(self) -> bytes | None:
-        """The next request; None when there will be none."""
-        self._number += 1
-        try:
-            os.write(self._stop, b"F")  # exactly one for each request
-            file = os.open(str(self._number), os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder)
-        except OSError:
-            return None
-        with open(file, "rb") as f:
-            return f.read()
-
-    def answer(self, answer: dict[str, Any]) -> None:
-        """Answer it."""
-        _write_all(self._answers, json.dumps(answer).encode() + b"\n")
-
-
 class Agent:
     """Carries out requests, one at a time."""
 
@@ -232,11 +133,11 @@ class Agent:
         if os.path.sameopenfile(netns, self.home):  # an adopted one: nothing to change, and nothing that needs a privilege
             yield
             return
-        _check(libc.setns(netns, CLONE_NEWNET), "setns")
+        check(libc.setns(netns, CLONE_NEWNET), "setns")
         try:
             yield
         finally:
-            _check(libc.setns(self.home, CLONE_NEWNET), "setns")
+            check(libc.setns(self.home, CLONE_NEWNET), "setns")
 
     def do_build(
         self, hosts: dict[str, dict[str, Any]], links: list[dict[str, Any]], routes: dict[str, list[dict[str, Any]]]
@@ -244,12 +145,12 @@ class Agent:
         """Make hosts, join them by veth, give them addresses and routes; half a testbed is undone when it fails."""
         try:
             for name, wish in hosts.items():
-                _check(libc.unshare(CLONE_NEWNET), "unshare")
+                check(libc.unshare(CLONE_NEWNET), "unshare")
                 try:
                     netns = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
                     self._adopt(name, netns, wish["sysctls"], wish["capture"]).ip.link("set", index=1, state="up")
                 finally:
-                    _check(libc.setns(self.home, CLONE_NEWNET), "setns")
+                    check(libc.setns(self.home, CLONE_NEWNET), "setns")
             for number, link in enumerate(links):
                 self._link(number, link)
             for name, wish in hosts.items():  # an interface's own settings are there only now
@@ -303,14 +204,14 @@ class Agent:
             state.ip.flush_routes(table=254, family=family)
         state.own = OwnState(ends, routes, filtered=True)
         self._settle(state)
-        state.own.clean = _kernel_state()
+        state.own.clean = kernel_state()
 
     def do_begin(self, settings: dict[str, Any]) -> dict[str, list[str]]:
         """Begin a play in adopted namespaces: nothing that was before is seen in it. Tells what is not as it was."""
         for host in self.hosts.values():
             for name, value in settings.items():
                 with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6, or older than the setting
-                    if _read_sysctl(name).split() != str(value).split():
+                    if sysctl.read(name).split() != str(value).split():
                         self.do_sysctl(host.name, name, value)
             if host.packet is not None:
                 self._packets(host)
@@ -338,15 +239,15 @@ class Agent:
     def _settle(self, host: HostState) -> None:
         """Make an adopted namespace what it is to be."""
         assert host.own is not None
-        for s in _dump(host.diag, 6, raw=True):  # TIME_WAIT and orphans, too
+        for s in sock_diag.dump(host.diag, 6, raw=True):  # TIME_WAIT and orphans, too
             with contextlib.suppress(OSError):
-                _sock_destroy(host.diag, s["family"], s["raw"])
+                sock_diag.destroy(host.diag, s["family"], s["raw"])
         for path, text in host.own.files.items():
             with open(path, "w", encoding="utf-8") as f:
                 f.write(text)
         host.own.files.clear()
         for name, value in host.own.settings.items():
-            _write_sysctl(name, value)
+            sysctl.write(name, value)
         host.own.settings.clear()
         if host.own.filtered:
             for tool in ("iptables", "ip6tables"):
@@ -373,15 +274,15 @@ class Agent:
         given = [a.partition("/")[0] for end in host.own.ends.values() for a in end["addresses"]]
         wanted = {socket.inet_pton(socket.AF_INET6, a) for a in given if ":" in a}
         end_of_patience = time.monotonic() + 5
-        while wanted - {dict(entry[2]).get(1) for entry in _kernel_state() if entry[0] == 26 and entry[1][7] == 2}:  # RTN_LOCAL
+        while wanted - {dict(entry[2]).get(1) for entry in kernel_state() if entry[0] == 26 and entry[1][7] == 2}:  # RTN_LOCAL
             if time.monotonic() > end_of_patience:
                 raise Refused(f"the IPv6 addresses of {host.name} are not usable after 5 s")
 
     def _left(self, host: HostState) -> list[str]:
         """What is in an adopted namespace and should not be, or is not and should."""
         assert host.own is not None
-        left = [f"socket {s['local']} {s['remote']} {s['state']}" for s in _dump(host.diag, 6)]
-        now = _kernel_state()
+        left = [f"socket {s['local']} {s['remote']} {s['state']}" for s in sock_diag.dump(host.diag, 6)]
+        now = kernel_state()
         left += [f"new {entry!r}" for entry in sorted(now - host.own.clean, key=repr)]
         left += [f"gone {entry!r}" for entry in sorted(host.own.clean - now, key=repr)]
         return left
@@ -390,7 +291,7 @@ class Agent:
         try:
             for key, value in sysctls.items():
                 with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6, or older than the setting
-                    _write_sysctl(key, value)
+                    sysctl.write(key, value)
         except OSError:
             os.close(netns)
             raise
@@ -472,7 +373,7 @@ class Agent:
         self.hosts.clear()
         self.events.clear()
         for path in self.files:
-            _check(libc.umount2(path.encode(), 0), f"umount {path}")
+            check(libc.umount2(path.encode(), 0), f"umount {path}")
         self.files.clear()
         for place in self.places:
             shutil.rmtree(place)
@@ -489,7 +390,7 @@ class Agent:
         def start() -> subprocess.Popen[bytes]:
             for capability in without or ():
                 if libc.prctl(PR_CAPBSET_READ, CAPABILITIES[capability], 0, 0, 0):  # a container may not have it in the first place
-                    _check(libc.prctl(PR_CAPBSET_DROP, CAPABILITIES[capability], 0, 0, 0), f"drop {capability}")
+                    check(libc.prctl(PR_CAPBSET_DROP, CAPABILITIES[capability], 0, 0, 0), f"drop {capability}")
             with self._inside(self.hosts[host].netns):
                 return subprocess.Popen(
                     argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -533,7 +434,7 @@ class Agent:
         """Have some threads of a program stand still (cgroups(7), freezer): those that only look around every few seconds."""
         group = "/sys/fs/cgroup/still"
         if not os.path.isdir(group):
-            _check(libc.mount(b"faultlab", b"/sys/fs/cgroup", b"cgroup2", MS_NODEV | MS_NOEXEC | MS_NOSUID, None), "mount")
+            check(libc.mount(b"faultlab", b"/sys/fs/cgroup", b"cgroup2", MS_NODEV | MS_NOEXEC | MS_NOSUID, None), "mount")
             os.mkdir(group)
             for file, text in (("type", "threaded"), ("freeze", "1")):
                 with open(f"{group}/cgroup.{file}", "w", encoding="ascii") as f:
@@ -698,7 +599,7 @@ class Agent:
         here, no system call of the program is in the middle of changing that socket any more.
         """
         diag = self.hosts[host].diag
-        return [s for s in _dump(diag, protocol) if (":" in s["local"][0]) == (family == socket.AF_INET6)]
+        return [s for s in sock_diag.dump(diag, protocol) if (":" in s["local"][0]) == (family == socket.AF_INET6)]
 
     def do_until(
         self, host: str, family: int, local: list[Any], remote: list[Any] | None, states: list[str], seconds: float, unread: int = 0
@@ -708,7 +609,7 @@ class Agent:
         diag = self.hosts[host].diag
         while True:
             seen = "CLOSE"
-            for s in _dump(diag, 6):
+            for s in sock_diag.dump(diag, 6):
                 if s["local"] == local and (s["remote"] == remote or (remote is None and s["remote"][1] == 0)):
                     seen = s["state"] if s["recv_q"] >= unread else f"{s['state']} with {s['recv_q']} bytes unread"
                     if seen in states:
@@ -732,9 +633,9 @@ class Agent:
 
     def do_destroy(self, host: str, family: int, local: list[Any], remote: list[Any]) -> None:
         """Destroy a socket as an administrator's `ss -K` does (SOCK_DESTROY)."""
-        for s in _dump(self.hosts[host].diag, 6, raw=True):
+        for s in sock_diag.dump(self.hosts[host].diag, 6, raw=True):
             if s["local"] == local and s["remote"] == remote:
-                _sock_destroy(self.hosts[host].diag, s["family"], s["raw"])
+                sock_diag.destroy(self.hosts[host].diag, s["family"], s["raw"])
                 return
         raise Refused(f"no socket {local} -> {remote} at {host}")
 
@@ -801,21 +702,21 @@ class Agent:
     def do_sysctl(self, host: str, name: str, value: str | int | None = None) -> str:
         """Read a setting of a host's namespace, and set it where a value is given; returns the old one."""
         with self._inside(self.hosts[host].netns):
-            old = _read_sysctl(name)
+            old = sysctl.read(name)
             if value is not None:
                 if (own := self.hosts[host].own) is not None:
                     own.settings.setdefault(name, old)
-                _write_sysctl(name, value)
+                sysctl.write(name, value)
         return old
 
     def do_kernel(self, name: str, value: str | int | None = None) -> dict[str, str]:
         """Read and set what all hosts of a kernel share, and take what it has logged; only where the kernel is the lab's own."""
         if not isinstance(self.lines, Frozen):
             raise Refused("this kernel is not the lab's own")
-        old = _read_sysctl(name)
+        old = sysctl.read(name)
         if value is not None:
-            _write_sysctl("net.core.message_cost", 0)  # else it says so ten times in five seconds and no more, all plays together
-            _write_sysctl(name, value)
+            sysctl.write("net.core.message_cost", 0)  # else it says so ten times in five seconds and no more, all plays together
+            sysctl.write(name, value)
         log = ctypes.create_string_buffer(1 << 18)
         size = libc.klogctl(4, log, len(log))  # SYSLOG_ACTION_READ_CLEAR
         return {"value": old, "log": log.raw[: max(0, size)].decode(errors="replace")}
@@ -871,7 +772,7 @@ class Agent:
             return
         if self.scratch is None:
             self.scratch = next(p for p in ("/mnt", "/srv", "/media", "/opt") if os.path.isdir(p))
-            _check(libc.mount(b"faultlab", self.scratch.encode(), b"tmpfs", MS_NODEV | MS_NOEXEC | MS_NOSUID, b"size=1m"), "mount")
+            check(libc.mount(b"faultlab", self.scratch.encode(), b"tmpfs", MS_NODEV | MS_NOEXEC | MS_NOSUID, b"size=1m"), "mount")
         path = os.path.realpath(path)
         if not os.path.exists(path):
             return  # nobody here reads it: a minimal system has no nsswitch.conf, and then the default is what the lab would put there
@@ -880,7 +781,7 @@ class Agent:
             f.write(text)
         os.chmod(copy, 0o644)
         if path not in self.files:
-            _check(libc.mount(copy.encode(), path.encode(), None, MS_BIND, None), f"bind {path}")
+            check(libc.mount(copy.encode(), path.encode(), None, MS_BIND, None), f"bind {path}")
             self.files.append(path)
 
     def do_place(self) -> str:
@@ -893,26 +794,11 @@ class Agent:
         """A file system that nobody else sees."""
         if self.scratch is None:
             self.scratch = next(p for p in ("/mnt", "/srv", "/media", "/opt") if os.path.isdir(p))
-            _check(libc.mount(b"faultlab", self.scratch.encode(), b"tmpfs", MS_NODEV | MS_NOEXEC | MS_NOSUID, b"size=1m"), "mount")
+            check(libc.mount(b"faultlab", self.scratch.encode(), b"tmpfs", MS_NODEV | MS_NOEXEC | MS_NOSUID, b"size=1m"), "mount")
         return self.scratch
 
 
 # ---- helpers without state -----------------------------------------------------------------------------------------
-
-
-def _write_all(fd: int, payload: bytes) -> None:
-    while payload:
-        payload = payload[os.write(fd, payload) :]
-
-
-def _raw_terminal(path: str) -> int:
-    """Open a terminal line that passes everything on as it is."""
-    fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
-    modes = termios.tcgetattr(fd)
-    modes[0] = modes[1] = modes[3] = 0
-    modes[2] = termios.CS8 | termios.CREAD | termios.CLOCAL
-    termios.tcsetattr(fd, termios.TCSANOW, modes)
-    return fd
 
 
 def _proc(program: Program) -> str:
@@ -982,75 +868,9 @@ def _index(host: HostState, interface: str) -> int:
     return int(indexes[0])
 
 
-def _sysctl_path(name: str) -> str:
-    """`net.ipv6.conf.eth0.accept_dad` -> its file; a dot inside an interface's name is not supported."""
-    return (OWN_SETTINGS if name.startswith("net.") and os.path.isdir(OWN_SETTINGS + "net") else "/proc/sys/") + name.replace(".", "/")
-
-
-def _read_sysctl(name: str) -> str:
-    with open(_sysctl_path(name), encoding="ascii") as f:
-        return f.read().strip()
-
-
-def _write_sysctl(name: str, value: str | int) -> None:
-    fd = os.open(_sysctl_path(name), os.O_WRONLY)
-    try:
-        os.write(fd, str(value).encode())
-    finally:
-        os.close(fd)
-
-
 def _ethtool_off(s: socket.socket, interface: str, command: int) -> None:
     value = ctypes.create_string_buffer(struct.pack("II", command, 0))
     fcntl.ioctl(s, SIOCETHTOOL, struct.pack("16sP", interface.encode(), ctypes.addressof(value)))
-
-
-def _dump(diag: socket.socket, protocol: int, raw: bool = False) -> list[dict[str, Any]]:
-    """Dump the sockets of a namespace (inet_diag_req_v2 with INET_DIAG_INFO; sock_diag(7)).
-
-    Both families: a program may well speak IPv4 through an IPv6 socket, as Java does; such addresses come back as IPv4.
-    """
-    found: list[dict[str, Any]] = []
-    for family in (socket.AF_INET, socket.AF_INET6):
-        request = struct.pack("=BBBBI", family, protocol, 1 << 1, 0, 0xFFF) + bytes(48)
-        header = struct.pack("=IHHII", 16 + len(request), 20, 0x301, 1, 0)  # SOCK_DIAG_BY_FAMILY, REQUEST | ROOT | MATCH
-        diag.send(header + request)
-        found += _answers(diag, raw)
-    return found
-
-
-def _answers(diag: socket.socket, raw: bool) -> Iterator[dict[str, Any]]:
-    while True:
-        data = memoryview(diag.recv(1 << 18))
-        while len(data) >= 16:
-            length, kind = struct.unpack_from("=IH", data)
-            if kind == 3:  # NLMSG_DONE
-                return
-            if kind == 2:  # NLMSG_ERROR
-                raise OSError(-struct.unpack_from("=i", data, 16)[0], "sock_diag")
-            yield _socket(bytes(data[16:length]), raw)
-            data = data[(length + 3) & ~3 :]
-
-
-def _socket(message: bytes, raw: bool) -> dict[str, Any]:
-    """Decode an inet_diag_msg."""
-    family, state, timer, retransmits, sport, dport = struct.unpack_from("!BBBBHH", message)
-    size = 4 if family == socket.AF_INET else 16
-    queues = struct.unpack_from("=IIIII", message, 52)  # expires, rqueue, wqueue, uid, inode
-    local, remote = (socket.inet_ntop(family, message[at : at + size]).removeprefix("::ffff:") for at in (8, 24))
-    found: dict[str, Any] = {
-        "state": STATES[state] if state < len(STATES) else str(state),
-        "local": [local, sport],
-        "remote": [remote, dport],
-        "timer": ("", "on", "keepalive", "timewait", "persist")[timer] if timer < 5 else str(timer),
-        "retransmits": retransmits,
-        "expires": queues[0],
-        "recv_q": queues[1],
-        "send_q": queues[2],
-    }
-    if raw:
-        found |= {"raw": message[4:52], "family": family}  # inet_diag_sockid, cookie included
-    return found
 
 
 def _run(argv: list[str], stdin: str = "") -> str:
@@ -1059,135 +879,3 @@ def _run(argv: list[str], stdin: str = "") -> str:
     if done.returncode:
         raise Refused(f"{' '.join(argv)} ended with {done.returncode}: {done.stderr.decode(errors='replace').strip()}")
     return done.stdout.decode(errors="replace")
-
-
-def _kernel_state() -> frozenset[tuple[Any, ...]]:
-    """Links, addresses, neighbours, routes and rules of the agent's own namespace as the kernel gives them, less what changes by itself.
-
-    Undecoded: it is only compared, twice a play.
-    """
-    found: list[tuple[Any, ...]] = []
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0) as s:
-        s.bind((0, 0))
-        for what, head, volatile in ROUTING:
-            body = struct.pack("=IHHII", 16 + head, what, 0x301, 1, 0) + bytes(head)  # REQUEST | ROOT | MATCH
-            s.send(body)
-            found += [(what, *entry) for entry in _entries(s, head, volatile)]
-    return frozenset(found)
-
-
-def _entries(s: socket.socket, head: int, volatile: frozenset[int] | None) -> Iterator[tuple[Any, ...]]:
-    while True:
-        data = s.recv(1 << 18)
-        while len(data) >= 16:
-            length, kind = struct.unpack_from("=IH", data)
-            if kind == 3:  # NLMSG_DONE
-                return
-            if kind == 2:  # NLMSG_ERROR: a kernel without that table
-                return
-            attributes = []
-            at = 16 + head
-            while at + 4 <= length:
-                size, number = struct.unpack_from("=HH", data, at)
-                if (number in KEPT_OF_LINKS) if volatile is None else (number not in volatile):
-                    attributes.append((number, data[at + 4 : at + size]))
-                at += max(4, (size + 3) & ~3)
-            if not (kind == 28 and struct.unpack_from("=H", data, 24)[0] & 0x40):  # NUD_NOARP: made by whoever speaks to a multicast group
-                yield data[16 : 16 + head], tuple(attributes)
-            data = data[(length + 3) & ~3 :]
-
-
-def _sock_destroy(diag: socket.socket, family: int, sockid: bytes) -> None:
-    request = struct.pack("=BBBBI", family, 6, 0, 0, 0xFFF) + sockid
-    diag.send(struct.pack("=IHHII", 16 + len(request), 21, 0x5, 2, 0) + request)  # SOCK_DESTROY, REQUEST | ACK
-    error = struct.unpack_from("=i", diag.recv(4096), 16)[0]
-    if error:
-        raise OSError(-error, "SOCK_DESTROY: " + os.strerror(-error))
-
-
-# ---- the sandbox ---------------------------------------------------------------------------------------------------
-
-
-def enter_sandbox() -> None:
-    """Move into namespaces of our own; return in the process that is number 1 there, leave a waiting parent behind.
-
-    Raises OSError where the kernel forbids it.
-    """
-    harness = os.getppid()
-    user, group = os.getuid(), os.getgid()
-    flags = CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWPID | CLONE_NEWNET
-    if user != 0:
-        flags |= CLONE_NEWUSER
-    _check(libc.unshare(flags), "unshare")
-    if user != 0:
-        for name, text in (("setgroups", "deny"), ("uid_map", f"0 {user} 1"), ("gid_map", f"0 {group} 1")):
-            with open(f"/proc/self/{name}", "w", encoding="ascii") as f:
-                f.write(text)
-    _check(libc.mount(None, b"/", None, MS_REC | MS_PRIVATE, None), "mount")
-    # Set only now: a change of credentials clears it. That the harness went away before is seen by the parent's number.
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != harness:
-        os._exit(1)
-    child = os.fork()
-    if child:
-        os.close(0)
-        os.close(1)
-        while True:  # Ctrl-C reaches the whole group; the child decides by its standard input when to end
-            try:
-                _, status = os.waitpid(child, 0)
-            except KeyboardInterrupt:
-                continue
-            os._exit(os.waitstatus_to_exitcode(status) & 0x7F)
-    libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _soft_interrupts_first() -> None:
-    """Have what a system call sends be received within it, as on a machine with several processors.
-
-    Older kernels, 6.1 among them, leave all of it to ksoftirqd once that is awake (ksoftirqd_running), and on one processor RCU wakes it
-    with each switch to a program (rcu_qs). So there it has its turn before the program.
-    """
-    if tuple(int(n) for n in os.uname().release.split(".")[:2]) >= (6, 5):
-        return
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        with open(f"/proc/{pid}/comm", encoding="utf-8") as f:
-            if f.read().startswith("ksoftirqd/"):
-                os.sched_setscheduler(int(pid), os.SCHED_FIFO, os.sched_param(1))
-
-
-def be_process_one(folder: str) -> None:
-    """Serve as the first process of a kernel of its own, and switch that off afterwards."""
-    try:
-        lines = Frozen(folder)
-        agent = Agent(lines)
-        _soft_interrupts_first()
-        lines.answer({"ready": True, "release": os.uname().release, "pid": os.getpid()})
-        lines.started()
-        agent.serve()
-    except BaseException:  # process 1 must not end: that is a panic, with nothing said about why
-        import traceback
-
-        traceback.print_exc()
-    finally:
-        libc.reboot(RB_POWER_OFF)
-
-
-def main() -> None:
-    """Serve on standard input and output; say first that we are here, or why we cannot be."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if "--frozen" in sys.argv[1:]:
-        be_process_one(sys.argv[sys.argv.index("--frozen") + 1])
-    answers = os.dup(1)
-    if "--sandbox" in sys.argv[1:]:
-        try:
-            enter_sandbox()
-        except OSError as e:
-            os.write(answers, json.dumps({"error": str(e), "errno": e.errno}).encode() + b"\n")
-            sys.exit(0)
-    agent = Agent(Pipes(0, answers))
-    os.write(answers, json.dumps({"ready": True, "release": os.uname().release, "pid": os.getpid()}).encode() + b"\n")
-    agent.serve()
-
-
-if __name__ == "__main__":
-    main()
