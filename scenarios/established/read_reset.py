@@ -20,6 +20,7 @@ SCENARIO = Scenario(
     same_words={
         "reuseport-close-pending": "on the server: there nobody had accepted the connection yet",
         "tcp-mem-orphans": "nstat TcpExtTCPAbortOnMemory at the peer; its dmesg",
+        "nat-out-of-window-rst": "tcpdump at the other end: there its kernel sends the RST, and its program still has ESTAB",
         "nat-mapping-lost-server-side": "tcpdump at the other end: there it sends no RST and still has ESTAB",
         "write-reset-first": "the operation: there a write was first, and got it",
         "rst-sack-edge": "tcpdump -S: there data before the RST is missing",

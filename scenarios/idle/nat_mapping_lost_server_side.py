@@ -31,6 +31,7 @@ SCENARIO = Scenario(
     counters={"server TcpEstabResets": 1, "router TcpOutRsts": 1},
     same_words={
         "read-reset": "tcpdump at the client: there it sends the RST itself; here it has ESTAB and knows of nothing",
+        "nat-out-of-window-rst": "conntrack -L at the NAT: here the connection is missing; there it is listed",
         "nat-timeout-rst": "who is told: there the client, who spoke first; here the server",
     },
     production="long polls, pushes, replication: whatever is silent until the server has something to say, behind a NAT",

@@ -24,6 +24,7 @@ SCENARIO = Scenario(
     never=["< RA", "< F*"],
     counters={"client TcpEstabResets": 1},
     same_words={
+        "nat-out-of-window-rst": "where the RST begins: here at the device; there at the other end, whose kernel counts TcpOutRsts",
         "nat-mapping-lost-server-side": "who is told: here the client, who spoke first; there the server",
         "peer-reboot-rst": "tcpdump at the peer: here it never sees the data; the RST's TTL is another one",
         "read-reset": "tcpdump at the peer: there it sends the RST itself",

@@ -32,10 +32,13 @@ class Service:
 
     at: str = "router"
     server: str = "server"
+    liberal: bool = False
+    """Whether connection tracking takes also what is out of the window for the connection's own (nf_conntrack_tcp_be_liberal)."""
 
     @contextmanager
     def applied(self, bed: Testbed) -> Iterator[Mapping[str, Any]]:
         """Put the rule in place; on exit its counter has to say that it translated something."""
+        bed.host(self.at).sysctl("net.netfilter.nf_conntrack_tcp_be_liberal", int(self.liberal))
         own, behind = bed.host(self.at).address(bed.family), bed.host(self.server).address(bed.family)
         with _translating(self, bed, self.at, "PREROUTING", f"-d {own} -p tcp", f"DNAT --to-destination {behind}") as evidence:
             yield evidence
