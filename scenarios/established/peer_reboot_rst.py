@@ -21,7 +21,6 @@ SCENARIO = Scenario(
     counters={"client TcpEstabResets": 1, "server TcpOutRsts": 2},
     same_words={
         "nat-timeout-rst": "tcpdump at both ends: there the peer has never sent that RST",
-        "nat-out-of-window-rst": "ss -tan at the peer: here the connection is gone; there the peer has ESTAB, to another address",
         "read-reset": "tcpdump: here the RST answers the own data, has no ACK, and comes from the peer's kernel",
         "write-close-wait": "tcpdump: there a FIN came first, and the second write says broken pipe",
     },

@@ -11,6 +11,8 @@ from typing import Any
 from faultlab.errors import FaultNotObserved
 from faultlab.testbed import Fault, Testbed
 
+LIBERAL = "net.netfilter.nf_conntrack_tcp_be_liberal"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Masquerade:
@@ -33,15 +35,19 @@ class Service:
     at: str = "router"
     server: str = "server"
     liberal: bool = False
-    """Whether connection tracking takes also what is out of the window for the connection's own (nf_conntrack_tcp_be_liberal)."""
+    """Whether connection tracking takes also what is out of the window for the connection's own."""
 
     @contextmanager
     def applied(self, bed: Testbed) -> Iterator[Mapping[str, Any]]:
         """Put the rule in place; on exit its counter has to say that it translated something."""
-        bed.host(self.at).sysctl("net.netfilter.nf_conntrack_tcp_be_liberal", int(self.liberal))
-        own, behind = bed.host(self.at).address(bed.family), bed.host(self.server).address(bed.family)
-        with _translating(self, bed, self.at, "PREROUTING", f"-d {own} -p tcp", f"DNAT --to-destination {behind}") as evidence:
-            yield evidence
+        host, family = bed.host(self.at), bed.family
+        match, target = f"-d {host.address(family)} -p tcp", f"DNAT --to-destination {bed.host(self.server).address(family)}"
+        before = host.sysctl(LIBERAL, int(self.liberal))
+        try:
+            with _translating(self, bed, self.at, "PREROUTING", match, target) as evidence:
+                yield evidence
+        finally:
+            host.sysctl(LIBERAL, before)
 
 
 @contextmanager
