@@ -19,7 +19,7 @@ SCENARIO = Scenario(
         *[Expected("connect")] * 4,
         Expected("send", bytes=4),
         Expected("send", bytes=5),
-        Expected("recv", "ECONNRESET", since=4, within=(2.8, 7.5), by_default=(63, 130)),
+        Expected("recv", "ECONNRESET", since=4, within=(2.8, 9.5), by_default=(63, 130)),
     ],
     wire=["> S", "< SA", "> PA/4", "> PA/5", "> PA/5", "< R"],
     counters={"server TcpExtListenOverflows": (2, 40), "client TcpEstabResets": 1},
