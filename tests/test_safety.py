@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -182,7 +183,9 @@ def test_agent_ends_with_its_standard_input(mark: str, netns: Netns) -> None:
     """However the harness ends, its end of the pipe is closed; the agent takes programs and namespaces along."""
     backend = Netns()
     with backend.testbed(Plan()) as bed:
-        bed.spawn("client", "client", ["sleep", "1000"], {})
+        bed.spawn("client", "client", ["sh", "-c", "echo here; read never"], {})
+        # A program that has only just begun (execve(2)) has no environment to be known by yet.
+        bed.wait_for("the program", lambda: bool(bed.programs["client"].lines), 10, lambda: "nothing")
         channel = bed.channels[0]
         parent, agent = halves(channel)
         (program,) = set(marked(mark)) - {parent, agent}  # an ordinary user cannot look into all of the agent's own processes
@@ -211,6 +214,17 @@ def test_killed_agent(mark: str, netns: Netns) -> None:
         assert bed.host("client").address(4) == "198.51.100.1"
     backend.close()
     await_gone(mark)
+
+
+def test_an_agent_outlives_the_thread_that_asked_for_it(netns: Netns) -> None:
+    backend = Netns()
+    thread = threading.Thread(target=backend._agent)
+    thread.start()
+    thread.join()
+    agent = backend._agent()
+    assert agent.ask("wait", seconds=0.05)["now"] > 0
+    assert backend._agent() is agent
+    backend.close()
 
 
 def test_exception_in_a_story(mark: str, netns: Netns) -> None:

@@ -13,6 +13,7 @@ import platform
 import shutil
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ClassVar
@@ -22,6 +23,8 @@ from faultlab.errors import AgentError, BackendUnavailable
 from faultlab.remote import Channel, RemoteTestbed, built, interrupt_safe_popen
 from faultlab.testbed import Plan
 
+NURSERY = ThreadPoolExecutor(1, "agents")
+"""The thread that starts agents. When it ends the kernel kills them (PR_SET_PDEATHSIG is about a thread), so it outlives those of plays."""
 WAYS_ON = "or play on another backend: --backend docker, --backend uml"
 
 
@@ -72,9 +75,8 @@ class Netns:
                 self._all.remove(channel)
                 channel.close()
         argv = [sys.executable, "-m", "faultlab.agent", "--sandbox"]
-        process = interrupt_safe_popen(
-            argv, env={**os.environ, "PATH": _path(), identity.VARIABLE: identity.own()}, start_new_session=True
-        )
+        env = {**os.environ, "PATH": _path(), identity.VARIABLE: identity.own()}
+        process = NURSERY.submit(interrupt_safe_popen, argv, env=env, start_new_session=True).result()
         channel = Channel(process, "netns agent")
         try:
             hello = channel.read(30)
