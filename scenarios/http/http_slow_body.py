@@ -17,7 +17,7 @@ SCENARIO = Scenario(
     expected=[Expected("fetch", data="one"), Expected("fetch", data="abcd", within=(1.1, 3.0))],
     wire=["> S", "> PA", "< PA", "> PA", "< PA", "< PA", "< PA"],
     never=["< R*"],
-    wire_in={r: ["> S", "> PA", "< PA", "> PA", "< PA", "< PA", "> FA"] for r in ("go-http", "node-fetch", "curl")},
+    wire_in={r: ["> S", "> PA", "< PA", "> PA", "< PA", "< PA"] for r in ("go-http", "node-fetch", "curl")},
     deviations=[
         Deviation(runtime="go-http", step=2, sees="DEADLINE", within=(0.79, 2.0), words={"during": "body"}, note=WHOLE),
         Deviation(runtime="node-fetch", step=2, sees="DEADLINE", within=(0.79, 2.0), words={"during": "body"}, note=WHOLE),

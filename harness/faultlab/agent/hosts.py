@@ -817,7 +817,7 @@ def _sleepers(proc: str) -> dict[str, str] | None:
             if "\nState:\tS" not in status:
                 return None
             found[thread] = status[status.index("voluntary_ctxt_switches") :]
-    except FileNotFoundError:  # a thread ended meanwhile
+    except (FileNotFoundError, ProcessLookupError):  # a thread ended meanwhile, before its file was opened or before it was read
         return None
     return found
 

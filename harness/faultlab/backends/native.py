@@ -362,7 +362,7 @@ def _sleepers(pid: int) -> dict[str, str] | None:
             if "\nState:\tS" not in status:
                 return None
             found[thread.name] = status[status.index("voluntary_ctxt_switches") :]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         if not tasks.is_dir():
             raise lacks("to know when a program sleeps") from None
         return None  # a thread ended meanwhile
