@@ -273,10 +273,10 @@ class Agent:
         # A work queue makes IPv6 addresses usable (addrconf_dad_work), even those that are not to be looked for elsewhere.
         given = [a.partition("/")[0] for end in host.own.ends.values() for a in end["addresses"]]
         wanted = {socket.inet_pton(socket.AF_INET6, a) for a in given if ":" in a}
-        end_of_patience = time.monotonic() + 5
-        while wanted - {dict(entry[2]).get(1) for entry in kernel_state() if entry[0] == 26 and entry[1][7] == 2}:  # RTN_LOCAL
-            if time.monotonic() > end_of_patience:
-                raise Refused(f"the IPv6 addresses of {host.name} are not usable after 5 s")
+        _eventually(
+            lambda: not wanted - {dict(entry[2]).get(1) for entry in kernel_state() if entry[0] == 26 and entry[1][7] == 2},  # RTN_LOCAL
+            f"the IPv6 addresses of {host.name} are not usable",
+        )
 
     def _left(self, host: HostState) -> list[str]:
         """What is in an adopted namespace and should not be, or is not and should."""
@@ -770,9 +770,6 @@ class Agent:
                 with open(path, "w", encoding="utf-8") as f:
                     f.write(text)
             return
-        if self.scratch is None:
-            self.scratch = next(p for p in ("/mnt", "/srv", "/media", "/opt") if os.path.isdir(p))
-            check(libc.mount(b"faultlab", self.scratch.encode(), b"tmpfs", MS_NODEV | MS_NOEXEC | MS_NOSUID, b"size=1m"), "mount")
         path = os.path.realpath(path)
         if not os.path.exists(path):
             return  # nobody here reads it: a minimal system has no nsswitch.conf, and then the default is what the lab would put there
