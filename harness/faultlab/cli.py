@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,16 @@ def chosen(words: Iterable[str], known: Iterable[str], what: str) -> list[str]:
         if word not in names:
             raise fail(f"unknown {what} {word!r}{catalogue.nearest(word, names)}")
     return list(words)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Make the folder that the file is to be in; that it cannot be written is a wrong use of the command."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as e:
+        raise fail(f"cannot write {path}: {e.strerror or e}") from e
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -253,15 +263,19 @@ def show_ladder(play: Mapping[str, Any], observed: str) -> None:
 @cli.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE…")
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="write the page (default: report.html)")
-@click.option("--diff", nargs=2, metavar="A B", help="show what changed from record A to B; files, or their letters in the page")
+@click.option("--one-file", is_flag=True, help="no folder beside the page: of many plays one ladder a failure, and all words")
+@click.option(
+    "--diff", "diffs", nargs=2, multiple=True, metavar="A B", help="what changed from record A to B; files or letters (repeatable)"
+)
 @click.option("--junit", type=click.Path(dir_okay=False, path_type=Path), help="write JUnit XML")
 @click.option("--ctrf", type=click.Path(dir_okay=False, path_type=Path), help="write CTRF JSON")
 @click.option("--csv", "csv_", type=click.Path(dir_okay=False, path_type=Path), help="write CSV, a line an operation")
 @click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="write the matrix as a Markdown table")
 @click.option("--disagreements", type=click.Path(dir_okay=False, path_type=Path), help="renew the list of all disagreements (Markdown)")
 @click.option("--badge", type=click.Path(dir_okay=False, path_type=Path), help="write a badge (SVG)")
-def report(files: tuple[Path, ...], output: Path | None, diff: tuple[str, str] | None, junit: Path | None, ctrf: Path | None,
-           csv_: Path | None, markdown: Path | None, disagreements: Path | None, badge: Path | None) -> None:  # fmt: skip
+def report(files: tuple[Path, ...], output: Path | None, one_file: bool, diffs: Sequence[tuple[str, str]], junit: Path | None,
+           ctrf: Path | None, csv_: Path | None, markdown: Path | None, disagreements: Path | None,
+           badge: Path | None) -> None:  # fmt: skip
     """One self-contained page from any number of records, and other formats of the same.
 
     \b
@@ -277,29 +291,33 @@ def report(files: tuple[Path, ...], output: Path | None, diff: tuple[str, str] |
     gathered = gather(files)
     for oddity in gathered.oddities:
         err.print(Text(visible(f"{oddity.name}: {oddity.source} {oddity.text}")), soft_wrap=True)
-    pairs = None
-    if diff:
-        letters = {s.letter: n for n, s in enumerate(gathered.sources)} | {s.name: n for n, s in enumerate(gathered.sources)}
+    pairs = []
+    letters = {s.letter: n for n, s in enumerate(gathered.sources)} | {s.name: n for n, s in enumerate(gathered.sources)}
+    for diff in diffs:
         names = [Path(name).name for name in diff]
         chosen(names, letters, "record")
-        pairs = [(letters[names[0]], letters[names[1]])]
-        changes, same = compare.difference(gathered, *pairs[0])
+        pairs.append((letters[names[0]], letters[names[1]]))
+        changes, same = compare.difference(gathered, *pairs[-1])
         for c in changes:
             out.print(Text(visible(f"{c.kind:<8} {c.name}: {c.before or '–'} → {c.after or '–'}")), soft_wrap=True)
         out.print(f"{same} the same, {len(changes)} not")
     wanted = {junit: exports.junit, ctrf: exports.ctrf, csv_: exports.table, markdown: exports.markdown, badge: exports.badge}
     for path, made in wanted.items():
         if path is not None:
-            path.write_text(made(gathered), encoding="utf-8", errors="backslashreplace")
+            with writing(path):
+                path.write_text(made(gathered), encoding="utf-8", errors="backslashreplace")
             out.print(f"wrote {path}", soft_wrap=True)
     if disagreements:
         from faultlab.disagreements import renewed
 
         before = disagreements.read_text(encoding="utf-8") if disagreements.exists() else "# Disagreements\n"
-        disagreements.write_text(renewed(before, gathered, catalogue.load()), encoding="utf-8", errors="backslashreplace")
+        with writing(disagreements):
+            disagreements.write_text(renewed(before, gathered, catalogue.load()), encoding="utf-8", errors="backslashreplace")
         out.print(f"wrote {disagreements}", soft_wrap=True)
-    if output or not (diff or disagreements or any(wanted)):
-        written = write(gathered, output or Path("report.html"), pairs)
+    if output or not (diffs or disagreements or any(wanted)):
+        page = output or Path("report.html")
+        with writing(page):
+            written = write(gathered, page, pairs or None, one_file)
         more = f", and {len(written) - 1} files in {written[1].parent}" if len(written) > 1 else ""
         out.print(f"wrote {written[0]} ({written[0].stat().st_size / 1e6:.1f} MB{more})", soft_wrap=True)
 
@@ -344,7 +362,8 @@ def ladder_(file: Path, id_: str, runtime: str | None, variant: str | None, form
     except ValueError as e:
         raise RecordError(f"{file}: {e}") from e
     if output is not None:
-        output.write_bytes(data)
+        with writing(output):
+            output.write_bytes(data)
     else:
         click.echo(data, nl=False)
 

@@ -73,7 +73,7 @@ def _told(found: Sequence[Disagreement], entries: Mapping[str, Entry]) -> list[s
         title = entries[scenario].scenario.title if scenario in entries else ""
         lines += [f"### {scenario}", "", title, ""]
         for d in several:
-            lines += [f"- {_few(d.where)}"]
+            lines += [f"- {'; '.join(d.where)}"]
             for camp in d.camps:
                 why = [f"{f'{of}: ' if of else ''}{note}" for of, note in camp.notes]
                 if camp.undeclared:
@@ -81,10 +81,6 @@ def _told(found: Sequence[Disagreement], entries: Mapping[str, Entry]) -> list[s
                 lines.append(f"  - **{', '.join(camp.who)}**: `{', '.join(camp.steps)}`" + "".join(f"; {w}" for w in why))
         lines.append("")
     return lines
-
-
-def _few(where: Sequence[str]) -> str:
-    return ", ".join(where[:6]) + (f" and {len(where) - 6} more" if len(where) > 6 else "")
 
 
 def _declared(entries: Mapping[str, Entry]) -> list[str]:

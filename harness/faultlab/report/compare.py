@@ -80,9 +80,6 @@ def view(several: Sequence[Cell]) -> View | None:
     note = shown.note
     if len(outcomes) > 1:
         note = f"{len(outcomes)} answers"
-    quiet = sum(c.state in QUIET for c in several)
-    if quiet and shown.state not in QUIET:
-        note = ", ".join(filter(None, [note, f"{len(several) - quiet} of {len(several)} played"]))
     return View(shown.state, *headline(shown.first), note, shown)
 
 
@@ -136,6 +133,11 @@ class Disagreement:
     camps: tuple[Camp, ...]
     words_only: bool = False
 
+    @property
+    def common(self) -> frozenset[int]:
+        """The positions at which all camps saw the same."""
+        return frozenset(n for n, seen in enumerate(zip(*(c.steps for c in self.camps), strict=False)) if len(set(seen)) == 1)
+
 
 def between_runtimes(all_cells: Mapping[Key, Cell], label: Callable[[str, str], str]) -> list[Disagreement]:
     """Where runtimes disagree on the same stack."""
@@ -143,58 +145,75 @@ def between_runtimes(all_cells: Mapping[Key, Cell], label: Callable[[str, str], 
         all_cells.values(),
         group=lambda k: (k[0], k[1], k[3], k[4]),
         member=lambda k: k[2],
-        place=lambda k: f"{k[1] or 'plain'} on {label(k[3], k[4])}",
+        places=lambda keys: together((k[1] or "plain", label(k[3], k[4])) for k in keys),
     )
 
 
 def between_stacks(all_cells: Mapping[Key, Cell], label: Callable[[str, str], str]) -> list[Disagreement]:
     """Where stacks disagree about the same runtime: in what happened, or only in its words."""
-    what = _disagreements(
-        all_cells.values(),
-        group=lambda k: (k[0], k[1], k[2]),
-        member=lambda k: label(k[3], k[4]),
-        place=lambda k: f"{k[2]}{' ' + k[1] if k[1] else ''}",
-    )
-    words = _disagreements(
-        all_cells.values(),
-        group=lambda k: (k[0], k[1], k[2]),
-        member=lambda k: label(k[3], k[4]),
-        place=lambda k: f"{k[2]}{' ' + k[1] if k[1] else ''}",
-        by_words=True,
-    )
-    return what + words
+    found = [
+        _disagreements(
+            all_cells.values(),
+            group=lambda k: (k[0], k[1], k[2]),
+            member=lambda k: label(k[3], k[4]),
+            places=lambda keys: together(((k[1] or "plain", k[2]) for k in keys), "as {1} saw it ({0})"),
+            by_words=by_words,
+        )
+        for by_words in (False, True)
+    ]
+    return found[0] + found[1]
+
+
+def together(pairs: Iterable[tuple[str, str]], form: str = "{0} on {1}") -> tuple[str, ...]:
+    """Pairs of a variant and a place as few phrases: `plain, ipv6 on linux-6.1, linux-6.12`."""
+    by_place: dict[str, dict[str, None]] = defaultdict(dict)
+    for variant, place in pairs:
+        by_place[place][variant] = None
+    by_variants: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for place, variants in by_place.items():
+        by_variants[tuple(variants)].append(place)
+    return tuple(form.format(", ".join(variants), ", ".join(places)) for variants, places in by_variants.items())
 
 
 def _disagreements(
     found: Iterable[Cell],
     group: Callable[[Key], tuple[str, ...]],
     member: Callable[[Key], str],
-    place: Callable[[Key], str],
+    places: Callable[[Iterable[Key]], tuple[str, ...]],
     by_words: bool = False,
 ) -> list[Disagreement]:
-    groups: dict[tuple[str, ...], list[Cell]] = defaultdict(list)
+    """One a scenario, where it is the same everywhere: a group in which fewer were played, but the same was seen, belongs to the larger."""
+
+    def seen(cell: Cell) -> tuple[str, ...]:
+        return cell.first.words if by_words else cell.first.steps
+
+    groups: dict[tuple[str, ...], dict[str, Cell]] = defaultdict(dict)
     for cell in found:
         if cell.first.played:
-            groups[group(cell.key)].append(cell)
-    merged: dict[tuple[str, tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]], list[list[Cell]]] = defaultdict(list)
-    for key, several in groups.items():
-        camps: dict[tuple[str, ...], list[Cell]] = defaultdict(list)
-        for cell in several:
-            camps[cell.first.words if by_words else cell.first.steps].append(cell)
-        if len(camps) < 2 or (by_words and len({c.first.steps for c in several}) > 1):
-            continue
-        parts = tuple(sorted((steps, tuple(sorted(member(c.key) for c in who))) for steps, who in camps.items()))
-        merged[key[0], parts].append(several)
+            groups[group(cell.key)][member(cell.key)] = cell
+    disagreeing = [
+        (key[0], several)
+        for key, several in groups.items()
+        if len(set(map(seen, several.values()))) > 1 and not (by_words and len({c.first.steps for c in several.values()}) > 1)
+    ]
+    merged: list[tuple[str, list[dict[str, Cell]]]] = []
+    for scenario, several in sorted(disagreeing, key=lambda d: -len(d[1])):
+        for other, alike in merged:
+            if other == scenario and all(m in alike[0] and seen(alike[0][m]) == seen(cell) for m, cell in several.items()):
+                alike.append(several)
+                break
+        else:
+            merged.append((scenario, [several]))
     result = []
-    for (scenario, parts), places in merged.items():
-        by_steps: dict[tuple[str, ...], list[Cell]] = defaultdict(list)
-        for several in places:
-            for cell in several:
-                by_steps[cell.first.words if by_words else cell.first.steps].append(cell)
-        where = tuple(dict.fromkeys(place(several[0].key) for several in places))
-        told = [_camp(who, by_steps[steps], by_words) for steps, who in parts]
+    for scenario, alike in merged:
+        camps: dict[tuple[str, ...], list[Cell]] = defaultdict(list)
+        for several in alike:
+            for cell in several.values():
+                camps[seen(cell)].append(cell)
+        told = [_camp(tuple(sorted({member(c.key) for c in who})), who, by_words) for who in camps.values()]
         told.sort(key=lambda c: (-len(c.who), c.undeclared, bool(c.notes), c.who))
-        result.append(Disagreement(scenario, where, tuple(told), by_words))
+        keys = sorted(next(iter(several.values())).key for several in alike)
+        result.append(Disagreement(scenario, places(keys), tuple(told), by_words))
     return sorted(result, key=lambda d: (d.scenario, d.where))
 
 
@@ -232,10 +251,16 @@ class Change:
     """One play that two records do not agree on."""
 
     kind: str
-    name: str
     scenario: str
+    play: str
+    """Of which runtime, and which variant of it: `go ipv6`."""
     before: str
     after: str
+
+    @property
+    def name(self) -> str:
+        """`read-reset [go ipv6]`."""
+        return f"{self.scenario} [{self.play}]"
 
 
 def difference(gathered: Gathered, one: int, two: int) -> tuple[list[Change], int]:
@@ -251,7 +276,6 @@ def difference(gathered: Gathered, one: int, two: int) -> tuple[list[Change], in
     same = 0
     for key in sorted(sides[0].keys() | sides[1].keys()):
         before, after = sides[0].get(key), sides[1].get(key)
-        name = f"{key[0]} [{' '.join(filter(None, key[1:]))}]"
         if before is None or after is None:
             kind = "added" if before is None else "removed"
         else:
@@ -259,7 +283,7 @@ def difference(gathered: Gathered, one: int, two: int) -> tuple[list[Change], in
             same += not kind
         if kind:
             texts = [_told(side, kind) for side in (before, after)]
-            changes.append(Change(kind, name, key[0], texts[0], texts[1]))
+            changes.append(Change(kind, key[0], " ".join(filter(None, key[1:])), texts[0], texts[1]))
     order = list(KINDS)
     return sorted(changes, key=lambda c: (order.index(c.kind), c.name)), same
 

@@ -69,6 +69,10 @@ class Seen:
     seconds: tuple[float, ...]
     causes: tuple[tuple[str, str], ...]
     """Who ended it and why, as the kernel says."""
+    reason: str
+    """Why there was nothing to see, where that is so."""
+    accounts: int
+    """How much its evidence tells: the wire, the kernel, and the functions that led there."""
     packed: bytes = field(repr=False)
 
     @property
@@ -266,8 +270,15 @@ def _seen(play: Mapping[str, Any], raw: bytes, source: int) -> Seen:
         words=tuple(intern(_words_of(o)) for o in observations),
         seconds=tuple(o["elapsed"] for o in observations),
         causes=tuple((intern(what), intern(path)) for what, path in causes(play)),
+        reason=intern(play.get("reason") or ""),
+        accounts=_accounts(play["evidence"]),
         packed=zlib.compress(raw, 1),
     )
+
+
+def _accounts(evidence: Mapping[str, Any]) -> int:
+    kernel = evidence.get("kernel") or ()
+    return bool(evidence.get("segments")) + bool(kernel) + any(e.get("path") for e in kernel)
 
 
 def _words_of(o: Mapping[str, Any]) -> str:

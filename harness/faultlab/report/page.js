@@ -5,12 +5,21 @@
   const all = (selector, inside = document) => [...inside.querySelectorAll(selector)];
 
   // ---- to where the address points: its details are opened
-  const target = () => decodeURIComponent(location.hash.slice(1).split("?")[0]);
+  function target() {
+    const text = location.hash.slice(1).split("?")[0];
+    try { return decodeURIComponent(text); } catch { return text; }
+  }
+  // What was never on the screen has only a guessed height, so the way there changes while it is gone.
+  function arrive(element, frames) {
+    const before = scrollY;
+    element.scrollIntoView();
+    if (frames > 0 && (frames === 20 || scrollY !== before)) requestAnimationFrame(() => arrive(element, frames - 1));
+  }
   function show() {
     const element = target() && document.getElementById(target());
     if (!element) return;
     for (let e = element; e; e = e.parentElement) { e.hidden = false; if (e.tagName === "DETAILS") e.open = true; }
-    element.scrollIntoView();
+    arrive(element, 20);
     const focus = element.tagName === "DETAILS" ? element.querySelector("summary") : null;
     if (focus) focus.focus({ preventScroll: true });
   }
@@ -18,13 +27,56 @@
 
   const fields = ["view", "phase", "verdict", "only", "q"];
   const defaults = Object.fromEntries(fields.map((f) => [f, f === "view" ? form.elements.view.options[0].value : ""]));
-  const views = all(".matrix");
+  const views = new Map(all(".matrix").map((v) => [v.id.slice("view-".length), v]));
   const sections = all(".scenario");
   const facts = new Map(sections.map((s) => [s.dataset.s, { q: s.dataset.q, p: s.dataset.p, d: s.dataset.d.split(" ") }]));
-  const rows = new Map(views.map((v) => [v, all("tr[data-s]", v).map((r) => [r, r.dataset.s, r.dataset.v.split(" ")])]));
+  const rows = new Map();
   const articles = all(".dis");
   const count = document.getElementById("count"), none = document.getElementById("none");
   form.hidden = false;
+
+  // ---- views that are only data until somebody asks for them: every field stands in a template, heads of rows in the first view
+  const data = JSON.parse(document.getElementById("data")?.textContent ?? "null");
+  function make(tag, properties, ...children) {
+    const element = Object.assign(document.createElement(tag), properties);
+    element.append(...children);
+    return element;
+  }
+  function draw(id) {
+    const [caption, columns, phases] = data.tables[id];
+    const patterns = document.getElementById("fields").content.children;
+    const first = views.values().next().value;
+    const heads = new Map(all("tr[data-s]", first).map((r) => [r.dataset.s, r.cells[0]]));
+    const link = (scenario, target) => {
+      const base = data.anchors[scenario] ?? scenario, anchor = base + data.targets[target];
+      return document.getElementById(anchor) ? "#" + anchor : `${data.folder}/${base}.html#${anchor}`;
+    };
+    function line([scenario, variants, states, numbers]) {
+      const head = heads.get(scenario).cloneNode(true), row = make("tr", {}, head);
+      Object.assign(row.dataset, { s: scenario, v: states });
+      head.querySelector(".var")?.remove();
+      if (variants) head.insertBefore(make("small", { className: "var", textContent: variants }), head.querySelector(".ne"));
+      for (let i = 0; i < numbers.length; i += 2) {
+        const field = patterns[(numbers[i] || patterns.length) - 1].cloneNode(true);
+        if (numbers[i]) field.firstElementChild.href = link(scenario, numbers[i + 1]);
+        row.append(field);
+      }
+      return row;
+    }
+    const column = ([name, sub]) => make("th", { scope: "col" }, name, ...(sub ? [make("small", { textContent: sub })] : []));
+    const table = make("table", {}, make("caption", { textContent: caption }),
+      make("thead", {}, make("tr", {}, make("th", { scope: "col", textContent: "Failure" }), ...columns.map(column))));
+    for (const [phase, several] of phases) {
+      const title = make("th", { scope: "rowgroup", colSpan: columns.length + 1 }, make("span", { textContent: phase }));
+      table.append(make("tbody", {}, make("tr", { className: "phase" }, title), ...several.map(line)));
+    }
+    const view = first.cloneNode(false);
+    view.id = "view-" + id;
+    view.setAttribute("aria-label", caption);
+    view.append(table);
+    first.after(view);
+    views.set(id, view);
+  }
 
   function filter() {
     const want = Object.fromEntries(fields.map((f) => [f, form.elements[f].value]));
@@ -34,17 +86,16 @@
       fits.set(id, (!want.phase || f.p === want.phase) && (!want.only || f.d.includes(want.only)) && words.every((w) => f.q.includes(w)));
     }
     const shown = new Set();
-    for (const view of views) {
-      const current = view.id === "view-" + want.view;
-      view.hidden = !current;
-      if (!current) continue;
-      for (const [row, id, states] of rows.get(view)) {
-        const hide = !fits.get(id) || (want.verdict !== "" && !states.includes(want.verdict));
-        if (row.hidden !== hide) row.hidden = hide;
-        if (!hide) shown.add(id);
-      }
-      for (const body of view.querySelectorAll("tbody")) body.hidden = !body.querySelector("tr[data-s]:not([hidden])");
+    if (!views.has(want.view)) draw(want.view);
+    for (const [id, view] of views) view.hidden = id !== want.view;
+    const view = views.get(want.view);
+    if (!rows.has(view)) rows.set(view, all("tr[data-s]", view).map((r) => [r, r.dataset.s, r.dataset.v.split(" ")]));
+    for (const [row, id, states] of rows.get(view)) {
+      const hide = !fits.get(id) || (want.verdict !== "" && !states.includes(want.verdict));
+      if (row.hidden !== hide) row.hidden = hide;
+      if (!hide) shown.add(id);
     }
+    for (const body of view.querySelectorAll("tbody")) body.hidden = !body.querySelector("tr[data-s]:not([hidden])");
     for (const s of sections) s.hidden = !shown.has(s.dataset.s);
     for (const a of articles) a.hidden = !shown.has(a.dataset.s);
     none.hidden = shown.size > 0;
@@ -81,7 +132,7 @@
   addEventListener("hashchange", read);
 
   // ---- the matrix by keyboard: one stop of the tab key, arrows from cell to cell
-  const visible = () => views.find((v) => !v.hidden);
+  const visible = () => views.get(form.elements.view.value);
   const links = (row) => all("a", row);
   function rove(to) {
     const view = visible();

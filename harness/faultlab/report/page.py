@@ -1,9 +1,9 @@
-"""The page: everything in one file that opens from disk; above some thousands of plays their details go to a folder beside it."""
+"""The page: everything in one file that opens from disk; above some thousands of plays their ladders go to a folder beside it."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -21,9 +21,7 @@ from faultlab.report.gather import Gathered, Seen, meanings, said, told
 from faultlab.report.text import clean, slug
 
 INLINE = 2_000
-"""So many cells are shown with all their details in the page itself."""
-SINGLE = 10_000
-"""So many have a matrix for each stack and each runtime; above it a browser takes seconds to lay them out."""
+"""So many plays are shown with all their details in the page itself."""
 ROW_LONGEST = 120
 SHOWN = 400
 """Characters of somebody's words that are shown before they are folded."""
@@ -64,9 +62,10 @@ class Table:
     id: str
     label: str
     caption: str
-    group: str
     columns: Sequence[tuple[str, str]]
     phases: Sequence[tuple[str, Sequence[Row]]]
+    packed: bool = False
+    """Whether the page has it as data only, for its script to draw: everything in it is in another table, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +78,16 @@ class Line:
     state: str
     steps: Mapping[int, tuple[str, Mapping[str, Any], bool]]
     """By number of the step: the symbol, the observation, and whether the symbol is only told by the words."""
-    href: str
+    anchor: str
+    cell: Cell
 
 
 class Page:
-    """All that the templates ask for."""
+    """All that the templates ask for. `pairs` are the records whose difference is shown."""
 
-    def __init__(self, gathered: Gathered, pairs: Sequence[tuple[int, int]] | None = None) -> None:
+    def __init__(self, gathered: Gathered, pairs: Sequence[tuple[int, int]] | None = None, one_file: bool = False) -> None:
         self.gathered = gathered
+        self.one_file = one_file
         self.cells = compare.cells(gathered)
         self.wheres = sorted({(k[3], k[4]) for k in self.cells}, key=lambda w: (w[0] == "no stack", w))
         backends: dict[str, set[str]] = defaultdict(set)
@@ -95,29 +96,41 @@ class Page:
         self._several_backends = {stack for stack, found in backends.items() if len(found) > 1}
         self.never_run = [s.title for s in stacks.never_run(stack for stack, _ in self.wheres)]
         self.runtimes = sorted({k[2] for k in self.cells})
-        self.versions = {r: ", ".join(sorted({p.version for p in gathered.plays if p.runtime == r and p.version})) for r in self.runtimes}
+        self.versions = {r: self._versions(r) for r in self.runtimes}
         self.scenarios = sorted({k[0] for k in self.cells}, key=lambda s: (_phase_order(self.phase(s)), s))
         self._by_scenario: dict[str, list[Cell]] = defaultdict(list)
         for cell in self.cells.values():
             self._by_scenario[cell.key[0]].append(cell)
         self.anchors = _anchors(self.cells)
+        self._examples = {s: _example(found) for s, found in self._by_scenario.items()}
         self.between_runtimes = compare.between_runtimes(self.cells, self.label)
         self.between_stacks = compare.between_stacks(self.cells, self.label)
         self._runtimes_disagree = {d.scenario for d in self.between_runtimes}
         self._stacks_disagree = {d.scenario for d in self.between_stacks}
+        self._lines = {s: self._lines_of(s) for s in self.scenarios}
+        self._line_of = {cell.key: line.anchor for found in self._lines.values() for line, cells in found for cell in cells}
         self.tables = list(self._tables())
         self.states = STATES
         self.counts = Counter(c.state for c in self.cells.values())
-        count = len(gathered.sources)
-        asked = pairs is not None
-        if pairs is None:
-            order = sorted(range(count), key=lambda n: str(gathered.sources[n].header["started"]))
-            pairs = list(pairwise(order))[-4:]
-        found = [(a, b, *compare.difference(gathered, a, b)) for a, b in pairs]
+        found = [(a, b, *compare.difference(gathered, a, b)) for a, b in (self._pairs() if pairs is None else pairs)]
         # Records that have no play in common have no difference either, unless somebody wants to see that.
-        self.differences = [d for d in found if asked or d[3] or any(c.kind not in ("added", "removed") for c in d[2])]
-        self.inline = len(self.cells) <= INLINE
+        self.differences = [d for d in found if pairs is not None or d[3] or any(c.kind not in ("added", "removed") for c in d[2])]
+        self.inline = sum(c.state not in compare.QUIET for c in self.cells.values()) <= INLINE
         self.folder = ""
+
+    def _pairs(self) -> list[tuple[int, int]]:
+        """Which records are held against each other unasked: two, or of more those that follow each other on the same stack."""
+        sources = self.gathered.sources
+        order = sorted(range(len(sources)), key=lambda n: str(sources[n].header["started"]))
+        on: dict[int, set[tuple[str, str]]] = defaultdict(set)
+        for p in self.gathered.plays:
+            on[p.source].add(p.where)
+        return [(a, b) for a, b in pairwise(order) if len(order) == 2 or on[a] & on[b]]
+
+    def _versions(self, runtime: str) -> str:
+        """Of those that played; of those that could not only where nobody did."""
+        found = {(p.observed, p.version) for p in self.gathered.plays if p.runtime == runtime and p.version}
+        return ", ".join(sorted(v for o, v in found if o == any(o for o, _ in found)))
 
     # ---- words -----------------------------------------------------------------------------------------------------
 
@@ -141,65 +154,34 @@ class Page:
     # ---- the matrix ------------------------------------------------------------------------------------------------
 
     def _tables(self) -> Iterator[Table]:
-        runtimes = [(r, self.versions[r]) for r in self.runtimes]
-        wheres = [(self.label(*w), "") for w in self.wheres]
+        """Everything over everything, and one for each stack and each runtime."""
+        by_runtime = ([(r, self.versions[r]) for r in self.runtimes], lambda k: k[2], self.runtimes)
+        by_stack = ([(self.label(*w), "") for w in self.wheres], lambda k: (k[3], k[4]), self.wheres)
         several = len(self.wheres) > 1
-        single = len(self.cells) <= SINGLE
-        if several:
-            yield self._table(
-                "runtimes",
-                "runtimes, on all stacks",
-                "Scenarios by runtime, over all stacks",
-                "Runtimes",
-                runtimes,
-                lambda k: k[2],
-                self.runtimes,
-            )
-        for number, where in enumerate(self.wheres if single or not several else ()):
+        on = ", on all stacks" if several else ""
+        yield self._table("runtimes", f"runtimes{on}", f"Scenarios by runtime{on}", *by_runtime)
+        for number, where in enumerate(self.wheres if several else (), start=1):
             name = self.label(*where)
-            id_ = "runtimes" if not several else f"runtimes-{number + 1}"
-            yield self._table(
-                id_,
-                f"runtimes, on {name}",
-                f"Scenarios by runtime, on {name}",
-                "Runtimes",
-                runtimes,
-                lambda k: k[2],
-                self.runtimes,
-                _on(where),
-            )
-        yield self._table(
-            "stacks", "stacks, all runtimes", "Scenarios by stack, over all runtimes", "Stacks", wheres, lambda k: (k[3], k[4]), self.wheres
-        )
-        if several and single:
-            for runtime in self.runtimes:
-                yield self._table(
-                    f"stacks-{slug(runtime)}",
-                    f"stacks, as {runtime} sees them",
-                    f"Scenarios by stack, as {runtime} sees them",
-                    "Stacks",
-                    wheres,
-                    lambda k: (k[3], k[4]),
-                    self.wheres,
-                    _by(runtime),
-                )
+            yield self._table(f"runtimes-{number}", f"runtimes, on {name}", f"Scenarios by runtime, on {name}", *by_runtime, _on(where))
+        yield self._table("stacks", "stacks, all runtimes", "Scenarios by stack, over all runtimes", *by_stack)
+        for r in self.runtimes if several else ():
+            yield self._table(f"stacks-{slug(r)}", f"stacks, as {r} sees them", f"Scenarios by stack, as {r} sees them", *by_stack, _by(r))
 
     def _table(
         self,
         id_: str,
         label: str,
         caption: str,
-        group: str,
         columns: Sequence[tuple[str, str]],
         column: Callable[[Key], Any],
         order: Sequence[Any],
-        wanted: Callable[[Key], bool] = lambda _: True,
+        wanted: Callable[[Key], bool] | None = None,
     ) -> Table:
         phases: dict[str, list[Row]] = defaultdict(list)
         for scenario in self.scenarios:
             by_variant: dict[str, dict[Any, list[Cell]]] = defaultdict(lambda: defaultdict(list))
             for cell in self._by_scenario[scenario]:
-                if wanted(cell.key):
+                if wanted is None or wanted(cell.key):
                     by_variant[cell.key[1]][column(cell.key)].append(cell)
             alike: dict[tuple[Any, ...], tuple[list[str], list[View | None]]] = {}
             for variant, found in by_variant.items():
@@ -211,21 +193,53 @@ class Page:
                 phases[self.phase(scenario)].append(
                     Row(scenario, name, fields, states, scenario in self._runtimes_disagree, scenario in self._stacks_disagree)
                 )
-        return Table(id_, label, caption, group, columns, list(phases.items()))
+        return Table(id_, label, caption, columns, list(phases.items()), packed=wanted is not None)
+
+    def packed(self) -> tuple[Sequence[View], Mapping[str, Any]]:
+        """The matrices that the script draws: every field there is once, and the rows, whose fields are numbers of those.
+
+        `tables` by id: caption, columns, and by phase the rows: scenario, variants, states, and for each column the number of its field
+        (from 1; 0 for none) and that of its target, which is a text to be put behind the scenario's anchor.
+        """
+        fields: dict[tuple[str, ...], tuple[int, View]] = {}
+        targets: dict[str, int] = {}
+
+        def numbers(row: Row) -> Iterator[int]:
+            for f in row.fields:
+                yield fields.setdefault(f.same, (len(fields) + 1, f))[0] if f else 0
+                yield targets.setdefault(self.target(f.cell)[1].removeprefix(slug(row.scenario)), len(targets)) if f else 0
+
+        tables = {}
+        for t in self.tables:
+            if t.packed:
+                phases = []
+                for phase, rows in t.phases:
+                    lines = [(clean(r.scenario), clean(r.variants), r.states, list(numbers(r))) for r in rows]
+                    phases.append((clean(phase), lines))
+                tables[t.id] = (clean(t.caption), [(clean(name), clean(sub)) for name, sub in t.columns], phases)
+        anchors = {clean(s): slug(s) for s in self.scenarios if slug(s) != s}
+        return [f for _, f in fields.values()], {"folder": self.folder, "anchors": anchors, "targets": list(targets), "tables": tables}
 
     # ---- a section -------------------------------------------------------------------------------------------------
 
     def cells_of(self, scenario: str) -> Sequence[Cell]:
-        """Its cells, in the order they are shown."""
-        return sorted(self._by_scenario[scenario], key=lambda c: (c.key[2], c.key[1], c.key[3:]))
+        """Its cells of which there is something to show, in the order they are shown."""
+        shown = [c for c in self._by_scenario[scenario] if c.state not in compare.QUIET]
+        return sorted(shown, key=lambda c: (c.key[2], c.key[1], c.key[3:]))
+
+    def example(self, scenario: str) -> Cell | None:
+        """The one whose ladder is in the page in any case."""
+        return self._examples[scenario]
 
     def lines(self, scenario: str) -> Sequence[Line]:
         """What each runtime saw, one line for all places where it saw the same in the same words."""
+        return [line for line, _ in self._lines[scenario]]
+
+    def _lines_of(self, scenario: str) -> Sequence[tuple[Line, Sequence[Cell]]]:
         alike: dict[tuple[Any, ...], list[Cell]] = defaultdict(list)
         for cell in self.cells_of(scenario):
-            words = (cell.first.steps, cell.first.words) if cell.first.observed else ()
-            alike[cell.key[2], cell.state, words].append(cell)
-        return [self._line(several) for several in alike.values()]
+            alike[cell.key[2], cell.state, cell.first.steps, cell.first.words].append(cell)
+        return [(self._line(several), several) for several in alike.values()]
 
     def _line(self, several: Sequence[Cell]) -> Line:
         first = several[0].first
@@ -233,28 +247,46 @@ class Page:
         steps = {}
         for o, (number, symbol) in zip(play["observations"], meanings(play), strict=True):
             steps[number] = (symbol, o, symbol != said(o))
-        return Line(first.runtime, first.version, self._places(several), several[0].state, steps, self.href(several[0]))
+        anchor = f"{self.anchors[several[0].key]}~words"
+        return Line(first.runtime, first.version, self._places(several), several[0].state, steps, anchor, several[0])
+
+    def absent(self, scenario: str) -> Sequence[tuple[str, str, str]]:
+        """Who did not play it: state, why, and who on which stacks."""
+        found: dict[tuple[str, str], dict[str, list[Cell]]] = defaultdict(lambda: defaultdict(list))
+        for cell in self._by_scenario[scenario]:
+            if cell.state in compare.QUIET:
+                found[cell.state, cell.first.reason][cell.key[2]].append(cell)
+        told = []
+        for (state, reason), by_runtime in found.items():
+            by_place: dict[str, list[str]] = defaultdict(list)
+            for runtime, several in by_runtime.items():
+                by_place[self._places(several)].append(runtime)
+            told.append((state, reason, "; ".join(f"{', '.join(runtimes)}: {place}" for place, runtimes in by_place.items())))
+        return told
 
     def _places(self, several: Sequence[Cell]) -> str:
         """`plain, ipv6 on linux-6.18`."""
-        by_variants: dict[tuple[str, ...], list[str]] = defaultdict(list)
-        variants: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for cell in several:
-            variants[cell.key[3], cell.key[4]].append(cell.key[1] or "plain")
-        for where, found in variants.items():
-            by_variants[tuple(found)].append(self.label(*where))
         if len(self.wheres) == 1:
-            return ", ".join(next(iter(by_variants)))
-        everywhere = len(by_variants) == 1 and len(variants) == len(self.wheres)
-        return "; ".join(f"{', '.join(v)} on {'every stack' if everywhere else ', '.join(w)}" for v, w in by_variants.items())
+            return ", ".join(cell.key[1] or "plain" for cell in several)
+        return "; ".join(compare.together((cell.key[1] or "plain", self.label(*cell.key[3:])) for cell in several))
 
     def causes(self, scenario: str) -> Sequence[tuple[str, str, str]]:
         """Who ended it and why, as the kernels say."""
         return told((cell.first for cell in self.cells_of(scenario)), self.label)
 
+    def target(self, cell: Cell) -> tuple[str, str]:
+        """Where its details are: the file, empty for this one, and the anchor."""
+        if cell.state in compare.QUIET:
+            return "", f"{slug(cell.key[0])}~not-played"
+        if self.inline or cell == self.example(cell.key[0]):
+            return "", self.anchors[cell.key]
+        if self.one_file:
+            return "", self._line_of[cell.key]
+        return f"{self.folder}/{slug(cell.key[0])}.html", self.anchors[cell.key]
+
     def href(self, cell: Cell) -> str:
-        """Where its details are."""
-        return f"#{self.anchors[cell.key]}" if self.inline else f"{self.folder}/{slug(cell.key[0])}.html#{self.anchors[cell.key]}"
+        """A link to there."""
+        return "#".join(self.target(cell))
 
     def detail(self, cell: Cell) -> Mapping[str, Any]:
         """All there is to show of the cell's play."""
@@ -282,6 +314,13 @@ class Page:
         about = self.about(scenario)
         symbols = {s.partition(" ")[2] for c in self._by_scenario[scenario] for s in c.first.steps}
         return " ".join([scenario, self.phase(scenario), str(about.get("title", "")), *sorted(symbols)]).lower()
+
+
+def _example(found: Iterable[Cell]) -> Cell | None:
+    """The play that shows best what happens: as the catalogue says, in the plain story, with all that the evidence can tell."""
+    order = ("match", "deviates", "mixed", "differs", "lab-error")
+    shown = [c for c in found if c.state in order and c.first.observed]
+    return min(shown, key=lambda c: (order.index(c.state), c.key[1] != "", -c.first.accounts, c.key), default=None)
 
 
 def _on(where: tuple[str, str]) -> Callable[[Key], bool]:
@@ -400,16 +439,16 @@ def _codes(text: str) -> Markup:
     return Markup("").join(Markup("<code>{}</code>").format(part) if i % 2 else part for i, part in enumerate(parts))
 
 
-def write(gathered: Gathered, path: Path, pairs: Sequence[tuple[int, int]] | None = None) -> list[Path]:
-    """Write the page, and beside it the details where they are too many. Returns what was written, the page first."""
-    page = Page(gathered, pairs)
+def write(gathered: Gathered, path: Path, pairs: Sequence[tuple[int, int]] | None = None, one_file: bool = False) -> list[Path]:
+    """Write the page, and beside it the ladders where they are too many for `one_file`. Returns the files, the page first."""
+    page = Page(gathered, pairs, one_file)
     page.folder = f"{path.stem}-plays"
     written = [path]
     environment = _environment()
     template = environment.get_template("page.html.j2")
     with path.open("w", encoding="utf-8", errors="backslashreplace") as file:
         file.writelines(template.generate(page=page, gathered=gathered))
-    if not page.inline:
+    if not (page.inline or one_file):
         folder = path.parent / page.folder
         folder.mkdir(exist_ok=True)
         one = environment.get_template("plays.html.j2")
