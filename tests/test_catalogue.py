@@ -217,9 +217,9 @@ def _seen(want: Expected) -> Observation:
     """An observation with the facts that such an operation has."""
     facts = {"when": ""}
     if want.op in ("accept", "listen", "bind") or want.op not in ("connect", "resolve", "socket"):
-        facts |= {"local": "198.51.100.1:40000", "local_ip": "198.51.100.1", "local_port": "40000"}
+        facts |= {"local": "198.51.100.1:40000", "local_ip": "198.51.100.1", "local_port": "40000", "local_bytes": "12"}
     if want.op not in ("accept", "listen", "bind", "resolve", "socket"):
-        facts |= {"remote": "198.51.100.2:9000", "remote_ip": "198.51.100.2", "remote_port": "9000"}
+        facts |= {"remote": "198.51.100.2:9000", "remote_ip": "198.51.100.2", "remote_port": "9000", "remote_bytes": "12"}
     if want.op in ("resolve", "connect", "listen"):
         facts |= {"name": "a.example", "resolver": "198.51.100.2:53"}
     if want.op == "resolve":

@@ -11,12 +11,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
 from faultlab import catalogue, connections, errnos
-from faultlab.backends.native import PORTS, Direct, Native, stack
+from faultlab.backends.native import BLOCK, PORTS, Direct, Native, Ports, stack
 from faultlab.errors import BackendUnavailable, Unavailable
 from faultlab.play import Play, Player
 from faultlab.runtimes import all_runtimes
@@ -122,12 +123,30 @@ def test_ports_are_free_and_nobody_elses() -> None:
     assert [first.port(n) for n in (0, 80, 70000)] == [0, 80, 70000]
 
 
-def test_a_port_that_is_taken_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-        monkeypatch.setattr(Direct, "_next", iter([port, port + 1 if port < 65535 else port - 1, 2000, 2001, 2002, 2003]))
-        assert Direct().port(9000) != port
+def test_a_port_that_is_taken_is_passed_over() -> None:
+    with closing(Ports()) as ports, socket.socket() as taken:
+        port = ports.take(False)
+        taken.bind(("127.0.0.1", port))
+        assert port not in {ports.take(False) for _ in range(BLOCK)}
+
+
+def test_processes_have_ports_of_their_own() -> None:
+    """Looking whether a port is free is not having it: each has blocks of them, for as long as it lives."""
+    with ExitStack() as undo:
+        many = [undo.enter_context(closing(Ports())) for _ in range(len(PORTS) // BLOCK + 1)]
+        assert len({ports.take(False) // BLOCK for ports in many[:2]}) == 2
+        with pytest.raises(BackendUnavailable, match="a free port between 2000 and 9999"):
+            for ports in many:
+                ports.take(False)
+
+
+def test_a_local_port_that_somebody_else_has_too_is_not_asked_for() -> None:
+    """Two connections may share it, but binding it again fails where the other one is not the play's."""
+    direct = Direct()
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()) as other:
+        line = json.dumps({"op": "connect", "address": "127.0.0.1", "port": direct.port(9000), "local": list(other.getsockname())})
+        with pytest.raises(BackendUnavailable, match="the local port to itself"):
+            direct.ask("tell", name="client", line=line)
 
 
 def test_programs_end_with_their_testbed_and_their_children_too() -> None:

@@ -21,6 +21,7 @@ from faultlab.report.page import Page
 REPORTS = Path(__file__).parents[1] / "reports"
 PACKED = sorted((REPORTS / "reference").glob("*.jsonl.gz"))
 COMMAND = "faultlab report reports/reference/*.jsonl.gz --disagreements reports/README.md"
+PAGE = "faultlab report reports/reference/*.jsonl.gz --one-file -o reports/reference.html"
 
 
 def packed(path: Path, lines: list[dict[str, Any]]) -> Path:
@@ -71,8 +72,18 @@ def test_what_is_written_by_hand_stays() -> None:
 
 def test_reference_records_are_whole_and_small() -> None:
     assert PACKED
-    assert sum(p.stat().st_size for p in PACKED) <= 3_000_000
+    assert sum(p.stat().st_size for p in PACKED) <= 350 * len(reference().plays)
     assert {s.status for s in reference().sources} == {"complete"}
+
+
+def test_the_page_is_made_from_these_records() -> None:
+    """It is not compared letter by letter: a change of its looks need not change a file of megabytes."""
+    page = REPORTS / "reference.html"
+    text = page.read_text(encoding="utf-8")
+    for source in reference().sources:
+        assert f"{source.header['catalogue']}, {source.header['started']}" in text, f"{source.name}: run: {PAGE}"
+    assert f"from {len(reference().plays)} plays in {len(PACKED)} records" in text
+    assert page.stat().st_size <= 6_000_000
 
 
 def test_stacks_say_when_they_were_played() -> None:

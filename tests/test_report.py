@@ -140,14 +140,14 @@ def test_page_of_every_kind_of_play(tmp_path: Path) -> None:
     found = check(text)
     assert text.count("<h1>") == 1 and "http-equiv" in text
     for state in ("match", "deviates", "differs", "lab-error", "mixed", "unsupported", "unavailable"):
-        assert f'href="#i-{state}"' in text and f'class="c-{state}"' in text, state
+        assert f'class="i s-{state}"' in text and f'class="c-{state}"' in text, state
     words = "".join(found.text)
     assert (
         "Nobody listens" in words and "look at the operation" in words and "faultlab run read-reset --runtime java --backend netns" in words
     )
     assert 'class="seen"' in text and "ladder" in text and "TcpAttemptFails 1" in words and "IpForwarding" not in words
     assert "2 h 11 min" in words.replace("\xa0", " ") and "1/2" in words
-    targets = {v[1:] for k, v in found.attributes if k == "href" and v and v.startswith("#") and not v.startswith("#i-")}
+    targets = {v[1:] for k, v in found.attributes if k == "href" and v and v.startswith("#")}
     assert targets <= set(found.ids)
 
 
@@ -184,6 +184,48 @@ def test_disagreements(tmp_path: Path) -> None:
     assert [t.id for t in p.tables][:4] == ["runtimes", "runtimes-1", "runtimes-2", "stacks"]
 
 
+def test_a_disagreement_is_told_once(tmp_path: Path) -> None:
+    """Where fewer were played but saw the same it is the same disagreement; where one of them saw something else it is another."""
+
+    def recv(runtime: str, errno: str, stack: str, variant: str | None = None) -> dict[str, Any]:
+        seen = [records.ok("connect"), records.error("recv", errno, "x")]
+        return records.play("read-reset", runtime, observations=seen, stack=stack, variant=variant, verdict="differs", differences=["x"])
+
+    plays = [
+        *(recv(r, e, s) for s in ("linux-6.18.1", "linux-6.12.1") for r, e in (("c", "ECONNRESET"), ("go", "EPIPE"), ("rust", "EPIPE"))),
+        *(recv(r, e, "linux-6.1.1", v) for v in (None, "ipv6") for r, e in (("c", "ECONNRESET"), ("go", "EPIPE"))),
+        *(recv(r, e, "gvisor") for r, e in (("c", "ECONNRESET"), ("go", "ENOTCONN"))),
+        *(recv(r, "EPIPE", "freebsd") for r in ("c", "go")),
+    ]
+    p = Page(gathered(tmp_path, records.record(plays)))
+    assert [([c.who for c in d.camps], d.where) for d in p.between_runtimes] == [
+        ([("c",), ("go",)], ("plain on gvisor",)),
+        ([("go", "rust"), ("c",)], ("plain, ipv6 on linux-6.1.1", "plain on linux-6.12.1, linux-6.18.1")),
+    ]
+    assert {d.common for d in p.between_runtimes} == {frozenset({0})}
+
+
+def test_who_did_not_play_is_said_with_the_reason(tmp_path: Path) -> None:
+    plays = [records.play("connect-ok", "c")]
+    plays += [records.play("connect-ok", r, verdict="unavailable", reason=w, observations=[]) for r, w in (("go", "w"), ("php", "w"))]
+    plays += [records.play("connect-ok", "node", verdict="unsupported", reason="never", variant="ipv6", observations=[])]
+    p = Page(gathered(tmp_path, records.record(plays)))
+    assert p.absent("connect-ok") == [("unavailable", "w", "go, php: plain"), ("unsupported", "never", "node: ipv6")]
+    assert [c.key[2] for c in p.cells_of("connect-ok")] == ["c"]
+    assert p.versions["c"] == "1.0"
+
+
+def test_which_records_are_held_against_each_other(tmp_path: Path) -> None:
+    def one(stack: str, day: int) -> list[dict[str, Any]]:
+        plays = [records.play("connect-ok", stack=stack, elapsed=day)]
+        return records.record(plays, started=f"2026-01-0{day}T00:00:00+00:00")
+
+    assert [d[:2] for d in Page(gathered(tmp_path, one("a", 2), one("b", 1))).differences] == [(1, 0)]
+    several = [one("a", 1), one("b", 2), one("b", 3), one("c", 4)]
+    assert [d[:2] for d in Page(gathered(tmp_path, *several)).differences] == [(1, 2)]
+    assert [d[:2] for d in Page(gathered(tmp_path, *several), [(0, 3), (3, 0)]).differences] == [(0, 3), (3, 0)]
+
+
 def test_difference_between_two_records(tmp_path: Path) -> None:
     one = [records.play(s) for s in ("connect-ok", "connect-refused-rst", "read-reset", "keepalive")] + [records.play("read-reset", "java")]
     two = [*json.loads(json.dumps(one[:4])), records.play("connect-ok", "node")]
@@ -209,6 +251,17 @@ def test_addresses_and_ports_are_no_difference() -> None:
         == "dial tcp ADDR->ADDR: x"
     )
     assert general("io::ErrorKind std::io") == "io::ErrorKind std::io"
+    for address, port in (("198.51.100.2", 9000), ("::1", 2084)):
+        assert general(f"(bind on address ('{address}', {port}))") == "(bind on address ('ADDR', PORT))"
+        assert general(f'bind(2) for "{address}" port {port}') == 'bind(2) for "ADDR" port PORT'
+
+
+def test_folders_of_the_lab_are_no_difference() -> None:
+    for place in ("/mnt/tmpq_90cbgw", "/tmp/faultlab-3.24-omg9hpg9", "/var/folders/z/faultlab-1.2-a_b", "C:\\Users\\x\\faultlab-1.2-ab"):
+        assert general(f"dial unix {place}: refused") == "dial unix PATH: refused"
+        separator = "\\" if "\\" in place else "/"
+        assert general(f"connect(2) for {place}{separator}socketxxx") == "connect(2) for PATH"
+    assert general("no file /tmp/other/socket and /mnt/data") == "no file /tmp/other/socket and /mnt/data"
 
 
 # ---- odd records ------------------------------------------------------------------------------------------------------------
@@ -308,6 +361,28 @@ def test_too_many_for_one_file(tmp_path: Path) -> None:
         v.split("#")[1] for k, v in Tags(text).attributes if k == "href" and v and v.startswith("report-plays/connect-refused-rst.html#")
     }
     assert wanted and wanted <= set(found.ids)
+
+
+def test_many_plays_in_one_file(tmp_path: Path) -> None:
+    """Every link leads to something in the page: to the one ladder of the failure, or to the words."""
+    plays = [records.play(s, f"r{n}") for n in range(INLINE // 4 + 1) for s in records.SCENARIOS]
+    plays.append(records.play("connect-ok", "mute", verdict="unavailable", reason="none here", observations=[]))
+    made = write(gathered(tmp_path, records.record(plays)), tmp_path / "report.html", one_file=True)
+    assert made == [tmp_path / "report.html"]
+    found = check(made[0].read_text(encoding="utf-8"))
+    links = {v for k, v in found.attributes if k == "href" and v and not v.startswith("http")}
+    assert {v[1:] for v in links} <= set(found.ids) and "#connect-ok~not-played" in links
+    assert "#connect-ok~r0~plain~linux-6.18.1~netns" in links and found.tags.count("details") >= 4
+
+
+@pytest.mark.parametrize("option", ["-o", "--junit", "--csv", "--badge", "--disagreements"])
+def test_folders_of_outputs_are_made(tmp_path: Path, option: str) -> None:
+    run = str(records.save(tmp_path / "run.jsonl", records.record()))
+    target = tmp_path / "new" / "folder" / "out"
+    done = CliRunner().invoke(cli, ["report", run, option, str(target)])
+    assert done.exit_code == 0 and target.exists()
+    done = CliRunner().invoke(cli, ["report", run, option, str(target / "below-a-file")])
+    assert done.exit_code == 2 and f"cannot write {target / 'below-a-file'}" in "".join(done.output.split("\n")[-4:])
 
 
 # ---- the ladder -------------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ NO_ERROR = ("ok", "eof", "timeout", "blocked")
 FACTS = {
     "local": "LOCAL", "remote": "REMOTE", "local_ip": "LOCAL", "remote_ip": "REMOTE", "local_port": "PORT", "remote_port": "PORT",
     "name": "NAME", "resolver": "RESOLVER", "when": "", "url": "URL", "path": "PATH", "verb": "Get", "seconds": "SECONDS",
-    "had": "N", "announced": "N", "lacks": "N",
+    "had": "N", "announced": "N", "lacks": "N", "local_bytes": "N", "remote_bytes": "N",
 }  # fmt: skip
 
 TEMPLATE = '''"""Say in one sentence what happens, as somebody would tell it.

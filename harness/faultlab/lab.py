@@ -521,7 +521,8 @@ def _facts(local: Endpoint | None, remote: Endpoint | None) -> dict[str, str]:
 
 
 def _end_facts(end: str, endpoint: Endpoint) -> dict[str, str]:
-    return {end: show(endpoint), f"{end}_ip": endpoint[0], f"{end}_port": str(endpoint[1])}
+    address, port = endpoint
+    return {end: show(endpoint), f"{end}_ip": address, f"{end}_port": str(port), f"{end}_bytes": str(len(address.encode()))}
 
 
 def _endpoint(seen: Observation, end: str) -> Endpoint | None:

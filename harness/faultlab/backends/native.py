@@ -12,7 +12,6 @@ before the program hears of it.
 from __future__ import annotations
 
 import ipaddress
-import itertools
 import json
 import os
 import platform
@@ -24,6 +23,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,6 +41,7 @@ BLIND = "not seen: without privilege nothing on a loopback can be captured, and 
 STACK = "FAULTLAB_STACK"
 """Environment: what the network stack is called, where the system does not say which version it is (gVisor)."""
 PORTS = range(2000, 10000)
+BLOCK = 500
 """Below every system's ephemeral ports (FreeBSD's begin at 10000), so that none is given to a client between the look and the use."""
 NEEDS = {
     "run": "a packet filter of its own",
@@ -162,10 +163,45 @@ class Started:
                     stream.close()
 
 
+class Ports:
+    """Ports that no other process of the lab takes: it has blocks of them, and holds each by the first one, which it has bound itself."""
+
+    def __init__(self) -> None:
+        self._held: list[socket.socket] = []
+        self._mine: deque[int] = deque()
+
+    def take(self, ipv6: bool) -> int:
+        """The next that is free. Raises BackendUnavailable where none is left."""
+        while True:
+            for _ in range(len(self._mine)):
+                self._mine.rotate(-1)
+                if _free(self._mine[0], ipv6):
+                    return self._mine[0]
+            self._claim()
+
+    def _claim(self) -> None:
+        for first in PORTS[::BLOCK]:
+            holder = socket.socket()
+            try:
+                holder.bind(("127.0.0.1", first))
+            except OSError:
+                holder.close()
+                continue
+            self._held.append(holder)
+            self._mine.extend(range(first + 1, first + BLOCK))
+            return
+        raise lacks(f"a free port between {PORTS[0]} and {PORTS[-1]}")
+
+    def close(self) -> None:
+        """Give them back."""
+        for holder in self._held:
+            holder.close()
+
+
 class Direct(Channel):
     """What an agent does, as far as a user may do it, in this very process."""
 
-    _next: ClassVar[Iterator[int]] = itertools.cycle(PORTS[os.getpid() % 997 :: 1])
+    _ports: ClassVar[Ports] = Ports()
 
     def __init__(self) -> None:
         self.name, self.virtual, self.broken = "this machine", False, False
@@ -290,10 +326,7 @@ class Direct(Channel):
         if not 1024 <= number <= 65535 or number in self._given.values():
             return number
         if number not in self._given:
-            free = next((p for p in itertools.islice(self._next, len(PORTS)) if _free(p, self._ipv6)), None)
-            if free is None:
-                raise lacks(f"a free port between {PORTS[0]} and {PORTS[-1]}")
-            self._given[number] = free
+            self._given[number] = self._ports.take(self._ipv6)
         return self._given[number]
 
     def _refuse(self, name: str, request: Mapping[str, Any]) -> None:
@@ -301,6 +334,8 @@ class Direct(Channel):
         op = str(request.get("op"))
         if op in ("listen", "bind") and request.get("port") and self._holders.setdefault(int(request["port"]), name) != name:
             raise lacks("addresses of its own for each host: both ask for the same port")
+        if op == "connect" and request.get("local"):
+            self._refuse_shared(request["local"][1])
         targets = [request.get("address"), (request.get("to") or [None])[0], request.get("name") if op == "resolve" else None]
         if op == "fetch":
             targets.append(urlsplit(str(request["url"])).hostname)
@@ -319,6 +354,15 @@ class Direct(Channel):
                 raise lacks("a network of its own: a socket at all addresses could be reached from outside")
             if not (ip.is_loopback or ip.is_unspecified or op in ("listen", "bind")):
                 raise lacks(f"somebody else's address ({ip}), and nothing may leave this machine")
+
+    def _refuse_shared(self, port: int) -> None:
+        """Raise BackendUnavailable where a connection of somebody else has the port, too: binding it would fail because of that one.
+
+        The kernel gives a port to connections of several programs if they go to different places; one in TIME_WAIT is enough.
+        """
+        for here, there, state, _ in connections():
+            if here[1] == port and not {here[1], there[1]} & set(self._given.values()):
+                raise lacks(f"the local port to itself, and another connection of this machine has it ({state})")
 
     def close(self) -> None:
         """End every program and remove every folder."""

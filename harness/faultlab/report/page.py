@@ -93,6 +93,7 @@ class Page:
         backends: dict[str, set[str]] = defaultdict(set)
         for stack, backend in self.wheres:
             backends[stack].add(backend)
+        self.stacks = sorted(backends.keys() - {"no stack"})
         self._several_backends = {stack for stack, found in backends.items() if len(found) > 1}
         self.never_run = [s.title for s in stacks.never_run(stack for stack, _ in self.wheres)]
         self.runtimes = sorted({k[2] for k in self.cells})
@@ -105,8 +106,8 @@ class Page:
         self._examples = {s: _example(found) for s, found in self._by_scenario.items()}
         self.between_runtimes = compare.between_runtimes(self.cells, self.label)
         self.between_stacks = compare.between_stacks(self.cells, self.label)
-        self._runtimes_disagree = {d.scenario for d in self.between_runtimes}
-        self._stacks_disagree = {d.scenario for d in self.between_stacks}
+        self.runtimes_disagree = {d.scenario for d in self.between_runtimes}
+        self.stacks_disagree = {d.scenario for d in self.between_stacks}
         self._lines = {s: self._lines_of(s) for s in self.scenarios}
         self._line_of = {cell.key: line.anchor for found in self._lines.values() for line, cells in found for cell in cells}
         self.tables = list(self._tables())
@@ -191,7 +192,7 @@ class Page:
                 states = " ".join(sorted({f.state if f else "not-played" for f in fields}))
                 name = "" if len(alike) == 1 else ", ".join(variants)
                 phases[self.phase(scenario)].append(
-                    Row(scenario, name, fields, states, scenario in self._runtimes_disagree, scenario in self._stacks_disagree)
+                    Row(scenario, name, fields, states, scenario in self.runtimes_disagree, scenario in self.stacks_disagree)
                 )
         return Table(id_, label, caption, columns, list(phases.items()), packed=wanted is not None)
 

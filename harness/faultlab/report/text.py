@@ -14,6 +14,9 @@ ADDRESS = re.compile(
     r"|(?<![\w:])[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7})(?::\d{1,5})?"
 )
 
+PORT = re.compile(r"(\bport |ADDR['\"], )\d{1,5}\b")
+PLACE = re.compile(r"(?:[A-Za-z]:)?[/\\][^\s:\"']{0,200}?(?:tmp|faultlab-)[\w.-]{4,60}(?:[/\\]socketx*)?(?![\w/\\])")
+
 
 def clean(text: str) -> str:
     """The text with everything unseen made visible: `␀` for NUL, `\\u202e` for what turns text around."""
@@ -28,8 +31,8 @@ def _visible(found: re.Match[str]) -> str:
 
 
 def general(message: str) -> str:
-    """A message without addresses and ports, which are different in every play."""
-    return ADDRESS.sub("ADDR", message[:20_000])
+    """A message without addresses, ports and the lab's own folders, which are different in every play."""
+    return PLACE.sub("PATH", PORT.sub(r"\1PORT", ADDRESS.sub("ADDR", message[:20_000])))
 
 
 def slug(text: str) -> str:
