@@ -599,10 +599,11 @@ def test_malformed_records(tmp_path: Path) -> None:
     """FAULTLAB_FUZZ says how many; the same seed gives the same records."""
     count = int(os.environ.get("FAULTLAB_FUZZ", "400"))
     rng = random.Random(int(os.environ.get("FAULTLAB_SEED", "7")))
-    lines = [{**line, "reason": line["reason"][:200]} if line.get("reason") else line for line in records.record()]
+    mixture = [*records.mixture(), *({**p, "stack": "gvisor"} for p in records.mixture()[:4])]  # so that there are views for the script
+    lines = [{**line, "reason": line["reason"][:200]} if line.get("reason") else line for line in records.record(mixture)]
     small = [
         [records.header(), *(records.scenario(p["scenario"]) for p in chosen), *chosen, records.footer(chosen)]
-        for chosen in ([p] for p in records.mixture())
+        for chosen in [*([p] for p in mixture), mixture[-2:]]
     ]
     outcomes = [tried(tmp_path / "fuzz.jsonl", rng, rng.choice([*small, lines])) for _ in range(count)]
     assert outcomes.count("shown") > count / 10 and outcomes.count("refused") > count / 10

@@ -46,6 +46,10 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         records.save(folder / "b.jsonl", records.record(other, status=None, kernel="6.1.1", started="2026-02-01T00:00:00+00:00")),
     ]
     write(gather(paths), folder / "report.html")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("faultlab.report.page.INLINE", 3)
+        write(gather(paths), folder / "many.html")
+        write(gather(paths), folder / "one.html", one_file=True)
     return folder / "report.html"
 
 
@@ -76,6 +80,14 @@ class Opened:
         assert self.said == []
         assert set(self.asked) == {url}
 
+    def until(self, expression: str) -> None:
+        """Let frames pass until it is true; wait_for_function() would need eval in the page, which the page forbids."""
+        for _ in range(600):
+            if self.page.evaluate(expression):
+                return
+            self.page.evaluate("new Promise(requestAnimationFrame)")
+        raise AssertionError(f"never true: {expression}")
+
     def rows(self) -> list[str]:
         found: list[str] = self.page.eval_on_selector_all(
             ".matrix:not([hidden]) tr[data-s]:not([hidden])", "rows => rows.map(r => r.dataset.s)"
@@ -100,7 +112,7 @@ def test_filters_and_the_address(browser: Any, file: Path) -> None:
         assert o.page.inner_text("#count") == "1 of 4 failures"
         assert [s for s in ALL if o.page.is_visible(f"section#{s}")] == ["connect-refused-rst"]
         o.page.click("button[type=reset]")
-        o.page.wait_for_function("location.hash === '#?'")
+        o.until("location.hash === '#?'")
         assert o.rows() == ALL
         o.page.select_option("[name=verdict]", "lab-error")
         assert o.rows() == ["read-reset"]
@@ -118,10 +130,10 @@ def test_permalinks(browser: Any, file: Path) -> None:
     with Opened(browser, file, "#?view=stacks&phase=idle") as o:
         assert o.rows() == ["keepalive"] and o.page.input_value("[name=view]") == "stacks"
         o.page.evaluate("location.hash = '#?phase=established'")
-        o.page.wait_for_function("document.querySelector('[name=phase]').value === 'established'")
+        o.until("document.querySelector('[name=phase]').value === 'established'")
         assert o.rows() == ["read-reset"] and o.page.input_value("[name=view]") == "runtimes"
     with Opened(browser, file, "#read-reset") as o:
-        o.page.wait_for_function("Math.abs(document.getElementById('read-reset').getBoundingClientRect().top) < 200")
+        o.until("Math.abs(document.getElementById('read-reset').getBoundingClientRect().top) < 200")
     anchor = "read-reset~java~plain~linux-6.18.1~netns"
     with Opened(browser, file, f"#{anchor}?phase=established") as o:
         assert o.page.is_visible(f'[id="{anchor}"] .ladder') and o.rows() == ["read-reset"]
@@ -149,7 +161,7 @@ def test_keyboard(browser: Any, file: Path) -> None:
         keys.press("ArrowRight")
         assert o.page.evaluate(here) == "2 read-reset"
         keys.press("Enter")
-        o.page.wait_for_function("location.hash.startsWith('#read-reset~java')")
+        o.until("location.hash.startsWith('#read-reset~java')")
         assert o.page.evaluate("document.activeElement.tagName") == "SUMMARY"
         assert o.hash().endswith("?q=reset")
         keys.press("Enter")
@@ -207,12 +219,35 @@ def test_print(browser: Any, file: Path) -> None:
         assert o.page.pdf(format="A4").startswith(b"%PDF")
 
 
+def test_plays_in_the_folder_beside_the_page(browser: Any, file: Path) -> None:
+    """From a cell to its play there, opened and in focus, and back to the failure."""
+    anchor = "read-reset~java~plain~linux-6.18.1~netns"
+    for view in ("runtimes", "runtimes-2"):  # one that is in the page, one that is drawn
+        opened = Opened(browser, file.parent / "many.html", f"#?view={view}")
+        opened.page.click(f"#view-{view} tr[data-s=read-reset] td:nth-child(3) a")
+        opened.page.wait_for_url(f"**/many-plays/read-reset.html#{anchor}")
+        opened.until(f"document.activeElement?.parentElement?.id === '{anchor}'")
+        assert opened.page.is_visible(f'[id="{anchor}"] .ladder')
+        opened.page.click("nav a")
+        opened.page.wait_for_url("**/many.html#read-reset")
+        assert opened.said == [] and {Path(url).name for url in opened.asked} == {"many.html", "read-reset.html"}
+        opened.context.close()
+
+
+def test_one_file_leads_to_the_words(browser: Any, file: Path) -> None:
+    with Opened(browser, file.parent / "one.html") as o:
+        o.page.click("#view-runtimes tr[data-s=read-reset] td:nth-child(3) a")
+        words = o.page.locator("tr:target")
+        assert words.is_visible() and "java" in words.inner_text()
+
+
+@pytest.mark.parametrize("name", ["report.html", "many.html", "many-plays/read-reset.html"])
 @pytest.mark.parametrize("width", [1440, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_accessible(browser: Any, file: Path, scheme: str, width: int) -> None:
+def test_accessible(browser: Any, file: Path, name: str, scheme: str, width: int) -> None:
     package = pytest.importorskip("axe_playwright_python", reason="no axe here: pip install axe-playwright-python")
     axe = (Path(package.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
-    with Opened(browser, file, color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True) as o:
+    with Opened(browser, file.parent / name, color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True) as o:
         o.page.add_style_tag(content=".scenario { content-visibility: visible !important }")
         o.page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
         o.page.evaluate(axe)

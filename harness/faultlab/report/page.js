@@ -23,7 +23,8 @@
     const focus = element.tagName === "DETAILS" ? element.querySelector("summary") : null;
     if (focus) focus.focus({ preventScroll: true });
   }
-  if (!form) { addEventListener("hashchange", show); show(); return; }
+  addEventListener("load", show); // the browser's own way to an anchor takes the focus away, until everything is there
+  if (!form) { addEventListener("hashchange", show); return; }
 
   const fields = ["view", "phase", "verdict", "only", "q"];
   const defaults = Object.fromEntries(fields.map((f) => [f, f === "view" ? form.elements.view.options[0].value : ""]));
