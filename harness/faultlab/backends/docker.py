@@ -605,7 +605,7 @@ def connect() -> DockerClient:
     where, tls = _address()
     path = (where or os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock").partition("unix://")[2]
     try:
-        if path:
+        if path and sys.platform != "win32":
             with socket.socket(socket.AF_UNIX) as s:  # asked here because the SDK would leave a failed one open
                 s.connect(path)
         if where is None:

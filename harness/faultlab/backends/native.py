@@ -166,7 +166,8 @@ class Started:
 class Ports:
     """Ports that no other process of the lab takes: it has blocks of them, and holds each by the first one, which it has bound itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, within: range = PORTS) -> None:
+        self._within = within
         self._held: list[socket.socket] = []
         self._mine: deque[int] = deque()
 
@@ -180,7 +181,7 @@ class Ports:
             self._claim()
 
     def _claim(self) -> None:
-        for first in PORTS[::BLOCK]:
+        for first in self._within[::BLOCK]:
             holder = socket.socket()
             try:
                 holder.bind(("127.0.0.1", first))
@@ -190,7 +191,7 @@ class Ports:
             self._held.append(holder)
             self._mine.extend(range(first + 1, first + BLOCK))
             return
-        raise lacks(f"a free port between {PORTS[0]} and {PORTS[-1]}")
+        raise lacks(f"a free port between {self._within[0]} and {self._within[-1]}")
 
     def close(self) -> None:
         """Give them back."""

@@ -31,9 +31,28 @@
 #include <gnu/libc-version.h>
 #define RUNTIME "c"
 #define VERSION "glibc ", gnu_get_libc_version()
-#else /* musl has neither a macro of its own nor a call that tells its version */
+#elif defined __linux__ /* musl has neither a macro of its own nor a call that tells its version */
 #define RUNTIME "c-musl"
 #define VERSION "musl", ""
+#else
+#define RUNTIME "c"
+#define VERSION "the system's own libc", ""
+#endif
+
+/* What not every system has is an option below 0, and no option to who asks for it. */
+#ifndef TCP_USER_TIMEOUT
+#define TCP_USER_TIMEOUT (-1)
+#endif
+#ifndef TCP_DEFER_ACCEPT
+#define TCP_DEFER_ACCEPT (-1)
+#endif
+#if !defined TCP_KEEPIDLE && defined TCP_KEEPALIVE /* macOS */
+#define TCP_KEEPIDLE TCP_KEEPALIVE
+#endif
+#ifdef SO_LINGER_SEC /* macOS counts SO_LINGER in ticks of its clock */
+#define LINGER SO_LINGER_SEC
+#else
+#define LINGER SO_LINGER
 #endif
 
 #ifndef EAI_NODATA /* glibc shows it with _GNU_SOURCE, musl has it since 1.2.4 */
@@ -513,16 +532,18 @@ static int set_option(struct call *call, int fd, const char *name, const struct 
 {
     if (strcmp(name, "linger") == 0) {
         struct linger linger = {.l_onoff = value->number >= 0, .l_linger = value->number >= 0 ? (int)value->number : 0};
-        return setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger) == 0 ? 0 : errno;
+        return setsockopt(fd, SOL_SOCKET, LINGER, &linger, sizeof linger) == 0 ? 0 : errno;
     }
     if (strcmp(name, "keepalive") == 0)
         return set_keepalive(fd, value);
+#ifdef IP_RECVERR
     if (strcmp(name, "recverr") == 0) {
         bool six = get_int(fd, SO_DOMAIN) == AF_INET6;
         return set_int(fd, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_RECVERR : IP_RECVERR, value->number);
     }
+#endif
     for (size_t i = 0; i < LENGTH(plain_options); i++)
-        if (strcmp(name, plain_options[i].name) == 0)
+        if (strcmp(name, plain_options[i].name) == 0 && plain_options[i].option >= 0)
             return set_int(fd, plain_options[i].level, plain_options[i].option, value->number);
     return unsupported(call, "no such option");
 }

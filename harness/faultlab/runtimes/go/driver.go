@@ -347,7 +347,7 @@ func (d *driver) listen(q *request, a *answer) error {
 		return nil
 	}
 	// Package net takes the backlog from net.core.somaxconn; listening again changes it.
-	return onDescriptor(listener.(socket), func(fd int) error {
+	return onDescriptor(listener.(socket), func(fd descriptor) error {
 		return os.NewSyscallError("listen", syscall.Listen(fd, *q.Backlog))
 	})
 }
@@ -497,8 +497,8 @@ func (d *driver) error(q *request, a *answer) error {
 		return err
 	}
 	return a.time(func() error {
-		return onDescriptor(s, func(fd int) error {
-			errno, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ERROR)
+		return onDescriptor(s, func(fd descriptor) error {
+			errno, err := pendingError(fd)
 			if err != nil {
 				return os.NewSyscallError("getsockopt", err)
 			}
@@ -538,7 +538,7 @@ func (d *driver) option(q *request, a *answer) error {
 				}
 			}
 		}
-		return onDescriptor(s, func(fd int) error { return setsockopt(fd, q.Name, q.Value) })
+		return onDescriptor(s, func(fd descriptor) error { return setsockopt(fd, q.Name, q.Value) })
 	})
 }
 
@@ -556,7 +556,7 @@ func (q *request) control(_, _ string, conn syscall.RawConn) error {
 		if name == "keepalive" { // see connect and listen
 			continue
 		}
-		if err := control(conn, func(fd int) error { return setsockopt(fd, name, value) }); err != nil {
+		if err := control(conn, func(fd descriptor) error { return setsockopt(fd, name, value) }); err != nil {
 			return err
 		}
 	}
@@ -570,7 +570,7 @@ func resolveAddr(network, address string) (net.Addr, error) {
 	return net.ResolveTCPAddr(network, address)
 }
 
-func onDescriptor(s socket, do func(fd int) error) error {
+func onDescriptor(s socket, do func(fd descriptor) error) error {
 	conn, err := s.SyscallConn()
 	if err != nil {
 		return err
@@ -578,37 +578,37 @@ func onDescriptor(s socket, do func(fd int) error) error {
 	return control(conn, do)
 }
 
-func control(conn syscall.RawConn, do func(fd int) error) error {
+func control(conn syscall.RawConn, do func(fd descriptor) error) error {
 	var done error
-	if err := conn.Control(func(fd uintptr) { done = do(int(fd)) }); err != nil {
+	if err := conn.Control(func(fd uintptr) { done = do(descriptor(fd)) }); err != nil {
 		return err
 	}
 	return done
 }
 
-// Linux has these two, package syscall does not everywhere.
-const (
-	soReusePort    = 15
-	tcpUserTimeout = 18
-)
+// What every system has; options_*.go has the rest, with a name below 0 for what a system lacks.
+type sockopt struct{ level, name int }
 
-var sockopts = map[string]struct{ level, name int }{
+var sockopts = map[string]sockopt{
 	"user_timeout": {syscall.IPPROTO_TCP, tcpUserTimeout},
 	"nodelay":      {syscall.IPPROTO_TCP, syscall.TCP_NODELAY},
-	"defer_accept": {syscall.IPPROTO_TCP, syscall.TCP_DEFER_ACCEPT},
+	"defer_accept": {syscall.IPPROTO_TCP, tcpDeferAccept},
 	"reuseaddr":    {syscall.SOL_SOCKET, syscall.SO_REUSEADDR},
 	"reuseport":    {syscall.SOL_SOCKET, soReusePort},
 	"rcvbuf":       {syscall.SOL_SOCKET, syscall.SO_RCVBUF},
 	"sndbuf":       {syscall.SOL_SOCKET, syscall.SO_SNDBUF},
-	"linger":       {syscall.SOL_SOCKET, syscall.SO_LINGER},
+	"linger":       {syscall.SOL_SOCKET, soLinger},
 	"v6only":       {syscall.IPPROTO_IPV6, syscall.IPV6_V6ONLY},
-	"recverr":      {syscall.IPPROTO_IP, syscall.IP_RECVERR},
+	"recverr":      {syscall.IPPROTO_IP, ipRecvErr},
 }
 
-func setsockopt(fd int, name string, value any) error {
+func setsockopt(fd descriptor, name string, value any) error {
 	opt, known := sockopts[name]
 	if !known {
 		return unsupported("package net offers no option " + name + " here")
+	}
+	if opt = adapted(fd, name, opt); opt.name < 0 {
+		return unsupported("this system has no option " + name)
 	}
 	var number int
 	switch value := value.(type) {
@@ -622,19 +622,13 @@ func setsockopt(fd int, name string, value any) error {
 		return unsupported(fmt.Sprintf("option %s cannot be %v", name, value))
 	}
 	var err error
-	switch name {
-	case "linger":
+	if name == "linger" {
 		linger := syscall.Linger{Linger: int32(number)}
 		if number >= 0 {
 			linger.Onoff = 1
 		}
 		err = syscall.SetsockoptLinger(fd, opt.level, opt.name, &linger)
-	case "recverr":
-		if domain, _ := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_DOMAIN); domain == syscall.AF_INET6 {
-			opt.level, opt.name = syscall.IPPROTO_IPV6, syscall.IPV6_RECVERR
-		}
-		fallthrough
-	default:
+	} else {
 		err = syscall.SetsockoptInt(fd, opt.level, opt.name, number)
 	}
 	return os.NewSyscallError("setsockopt", err)

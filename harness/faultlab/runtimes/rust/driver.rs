@@ -428,9 +428,10 @@ impl Pair for UnixAddr {
 
 // ------------------------------------------------------------------------------------------------------- options
 
-/// The two calls std lacks, and Linux's numbers for them (x86, Arm, RISC-V).
-mod c {
-    use super::*;
+/// Linux's numbers (x86, Arm, RISC-V).
+#[cfg(target_os = "linux")]
+mod number {
+    use super::c_int;
 
     pub const SOL_SOCKET: c_int = 1;
     pub const SO_REUSEADDR: c_int = 2;
@@ -439,18 +440,49 @@ mod c {
     pub const SO_KEEPALIVE: c_int = 9;
     pub const SO_LINGER: c_int = 13;
     pub const SO_REUSEPORT: c_int = 15;
-    pub const IPPROTO_IP: c_int = 0;
     pub const IP_RECVERR: c_int = 11;
-    pub const IPPROTO_TCP: c_int = 6;
-    pub const TCP_NODELAY: c_int = 1;
     pub const TCP_KEEPIDLE: c_int = 4;
     pub const TCP_KEEPINTVL: c_int = 5;
     pub const TCP_KEEPCNT: c_int = 6;
     pub const TCP_DEFER_ACCEPT: c_int = 9;
     pub const TCP_USER_TIMEOUT: c_int = 18;
-    pub const IPPROTO_IPV6: c_int = 41;
     pub const IPV6_RECVERR: c_int = 25;
     pub const IPV6_V6ONLY: c_int = 26;
+}
+
+/// Those of macOS and FreeBSD; below 0 what they lack. macOS counts SO_LINGER in ticks of its clock, so it is SO_LINGER_SEC there.
+#[cfg(any(target_os = "macos", target_os = "freebsd"))]
+mod number {
+    use super::c_int;
+
+    const MACOS: bool = cfg!(target_os = "macos");
+    pub const SOL_SOCKET: c_int = 0xffff;
+    pub const SO_REUSEADDR: c_int = 4;
+    pub const SO_SNDBUF: c_int = 0x1001;
+    pub const SO_RCVBUF: c_int = 0x1002;
+    pub const SO_KEEPALIVE: c_int = 8;
+    pub const SO_LINGER: c_int = if MACOS { 0x1080 } else { 0x80 };
+    pub const SO_REUSEPORT: c_int = 0x200;
+    pub const IP_RECVERR: c_int = -1;
+    pub const TCP_KEEPIDLE: c_int = if MACOS { 0x10 } else { 0x100 };
+    pub const TCP_KEEPINTVL: c_int = if MACOS { 0x101 } else { 0x200 };
+    pub const TCP_KEEPCNT: c_int = if MACOS { 0x102 } else { 0x400 };
+    pub const TCP_DEFER_ACCEPT: c_int = -1;
+    pub const TCP_USER_TIMEOUT: c_int = -1;
+    pub const IPV6_RECVERR: c_int = -1;
+    pub const IPV6_V6ONLY: c_int = 27;
+}
+
+/// The two calls std lacks, and what all systems number alike.
+mod c {
+    use super::*;
+
+    pub use number::*;
+
+    pub const IPPROTO_IP: c_int = 0;
+    pub const IPPROTO_TCP: c_int = 6;
+    pub const IPPROTO_IPV6: c_int = 41;
+    pub const TCP_NODELAY: c_int = 1;
 
     extern "C" {
         pub fn setsockopt(fd: c_int, level: c_int, name: c_int, value: *const c_void, length: u32) -> c_int;
@@ -471,9 +503,12 @@ fn set_options(socket: &Socket, options: &Json) -> Done<()> {
 
 fn set_option(socket: &Socket, name: &str, value: &Json) -> Done<()> {
     // Every option here is an int, but for `struct linger`, which is two.
-    let set = |level, name, value: &[c_int]| {
+    let set = |level, name, value: &[c_int]| -> Done<()> {
+        if name < 0 {
+            return Err(Unsupported("this system has no such option"));
+        }
         let (start, length) = (value.as_ptr().cast(), size_of_val(value) as u32);
-        c::check(unsafe { c::setsockopt(socket.descriptor(), level, name, start, length) })
+        Ok(c::check(unsafe { c::setsockopt(socket.descriptor(), level, name, start, length) })?)
     };
     let number = value.integer();
     match (name, socket) {
