@@ -385,6 +385,12 @@ def test_folders_of_outputs_are_made(tmp_path: Path, option: str) -> None:
     assert done.exit_code == 2 and f"cannot write {target / 'below-a-file'}" in "".join(done.output.split("\n")[-4:])
 
 
+def test_two_outputs_in_one_file_are_a_mistake(tmp_path: Path) -> None:
+    run, out = str(records.save(tmp_path / "run.jsonl", records.record())), str(tmp_path / "out")
+    done = CliRunner().invoke(cli, ["report", run, "--junit", out, "--csv", out])
+    assert done.exit_code == 2 and "would be the same file" in done.output and not Path(out).exists()
+
+
 # ---- the ladder -------------------------------------------------------------------------------------------------------------
 
 

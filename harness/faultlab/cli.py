@@ -261,7 +261,7 @@ def show_ladder(play: Mapping[str, Any], observed: str) -> None:
 
 
 @cli.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE…")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE…")
 @click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="write the page (default: report.html)")
 @click.option("--one-file", is_flag=True, help="no folder beside the page: of many plays one ladder a failure, and all words")
 @click.option(
@@ -288,6 +288,10 @@ def report(files: tuple[Path, ...], output: Path | None, one_file: bool, diffs: 
     from faultlab.report import compare, exports, gather
     from faultlab.report.page import write
 
+    wanted = [(junit, exports.junit), (ctrf, exports.ctrf), (csv_, exports.table), (markdown, exports.markdown), (badge, exports.badge)]
+    targets = [path for path in (output, disagreements, *(path for path, _ in wanted)) if path]
+    if len({path.absolute() for path in targets}) < len(targets):
+        raise fail("two of the outputs would be the same file")
     gathered = gather(files)
     for oddity in gathered.oddities:
         err.print(Text(visible(f"{oddity.name}: {oddity.source} {oddity.text}")), soft_wrap=True)
@@ -301,9 +305,8 @@ def report(files: tuple[Path, ...], output: Path | None, one_file: bool, diffs: 
         for c in changes:
             out.print(Text(visible(f"{c.kind:<8} {c.name}: {c.before or '–'} → {c.after or '–'}")), soft_wrap=True)
         out.print(f"{same} the same, {len(changes)} not")
-    wanted = {junit: exports.junit, ctrf: exports.ctrf, csv_: exports.table, markdown: exports.markdown, badge: exports.badge}
-    for path, made in wanted.items():
-        if path is not None:
+    for path, made in wanted:
+        if path:
             with writing(path):
                 path.write_text(made(gathered), encoding="utf-8", errors="backslashreplace")
             out.print(f"wrote {path}", soft_wrap=True)
@@ -314,7 +317,7 @@ def report(files: tuple[Path, ...], output: Path | None, one_file: bool, diffs: 
         with writing(disagreements):
             disagreements.write_text(renewed(before, gathered, catalogue.load()), encoding="utf-8", errors="backslashreplace")
         out.print(f"wrote {disagreements}", soft_wrap=True)
-    if output or not (diffs or disagreements or any(wanted)):
+    if output or not (diffs or targets):
         page = output or Path("report.html")
         with writing(page):
             written = write(gathered, page, pairs or None, one_file)
@@ -323,7 +326,7 @@ def report(files: tuple[Path, ...], output: Path | None, one_file: bool, diffs: 
 
 
 @cli.command("ladder")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("id_", metavar="ID")
 @click.option("--runtime", "-r", metavar="NAME", help="as this runtime saw it (default: the first that played it)")
 @click.option("--variant", metavar="NAME", help="of this variant; `plain` is the story without one")

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from faultlab.report.compare import QUIET, Cell, cells, view
+from faultlab.report.compare import QUIET, Cell, View, cells, view
 from faultlab.report.gather import Gathered, Seen
 from faultlab.report.text import clean
 
@@ -180,14 +180,23 @@ def markdown(gathered: Gathered) -> str:
     lines += [f"> **{o.name}** {_md(o.source)} {_md(o.text)}" for o in gathered.oddities]
     lines += [""] if gathered.oddities else []
     lines += [f"| scenario | {' | '.join(map(_md, runtimes))} |", f"| --- |{' --- |' * len(runtimes)}"]
+    rows: dict[tuple[str, str], list[str]] = {}
     for (scenario, variant), by_runtime in found.items():
-        fields = []
-        for runtime in runtimes:
-            v = view(by_runtime.get(runtime, ()))
-            word = v.state if v and v.state not in GOOD else ""
-            fields.append(_md(" ".join(filter(None, [MARKS[v.state], v.head, v.time, v.rest, word, v.note])) if v else ""))
-        lines.append(f"| `{scenario}`{' ' + _md(variant) if variant else ''} | {' | '.join(fields)} |")
+        fields = " | ".join(_field(view(by_runtime.get(runtime, ()))) for runtime in runtimes)
+        rows.setdefault((scenario, fields), []).append(variant)
+    for (scenario, fields), variants in rows.items():
+        alone = len(variants) == len([v for s, v in found if s == scenario])
+        name = "" if alone else " " + _md(", ".join(v or "plain" for v in variants))
+        lines.append(f"| `{scenario}`{name} | {fields} |")
     return "\n".join(lines) + "\n"
+
+
+def _field(v: View | None) -> str:
+    """What a field of the page says; what was not played is a mark alone, whose word is in the first line."""
+    if v is None:
+        return ""
+    word = v.state if v.state not in (*GOOD, *QUIET) else ""
+    return _md(" ".join(filter(None, [MARKS[v.state], v.head, v.time, v.rest, word, v.note])))
 
 
 def _md(text: str) -> str:
