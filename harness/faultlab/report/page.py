@@ -95,7 +95,9 @@ class Page:
             backends[stack].add(backend)
         self.stacks = sorted(backends.keys() - {"no stack"})
         self._several_backends = {stack for stack, found in backends.items() if len(found) > 1}
-        self.never_run = [s.title for s in stacks.never_run(stack for stack, _ in self.wheres)]
+        missing = stacks.never_run(stack for stack, _ in self.wheres)
+        self.never_run = [s.title for s in missing if not s.played]
+        self.elsewhere = [s.title for s in missing if s.played]
         self.runtimes = sorted({k[2] for k in self.cells})
         self.versions = {r: self._versions(r) for r in self.runtimes}
         self.scenarios = sorted({k[0] for k in self.cells}, key=lambda s: (_phase_order(self.phase(s)), s))
