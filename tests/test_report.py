@@ -291,6 +291,7 @@ def test_doubles_are_named(tmp_path: Path) -> None:
     assert oddities(g) == ["same-record"] and len(g.sources) == 1 and len(g.plays) == len(records.mixture())
     g = gathered(tmp_path, same, records.record(started="2026-03-01T00:00:00+00:00"))
     assert oddities(g) == ["copied-plays"] and len(g.plays) == len(records.mixture())
+    assert compare.difference(g, 0, 1)[0] == []  # counted once, but in both
     g = gathered(tmp_path, records.record([records.play("connect-ok")]), records.record([records.play("connect-ok", elapsed=0.9)]))
     assert oddities(g) == ["played-again"] and len(g.plays) == 2
 

@@ -266,9 +266,10 @@ class Change:
 def difference(gathered: Gathered, one: int, two: int) -> tuple[list[Change], int]:
     """What changed from one record to the other, by the kind of change; and how many plays are the same in both."""
     sides: list[dict[tuple[str, ...], list[Seen]]] = [defaultdict(list), defaultdict(list)]
-    backends = [{p.backend for p in gathered.plays if p.source == n} for n in (one, two)]
+    plays = (*gathered.plays, *gathered.copies)
+    backends = [{p.backend for p in plays if p.source == n} for n in (one, two)]
     several = max(map(len, backends)) > 1
-    for p in gathered.plays:
+    for p in plays:
         for side, number in zip(sides, (one, two), strict=True):
             if p.source == number:
                 side[p.scenario, p.runtime, p.variant, p.backend if several else ""].append(p)

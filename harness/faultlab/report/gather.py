@@ -104,6 +104,8 @@ class Gathered:
     plays: Sequence[Seen]
     scenarios: Mapping[str, Mapping[str, Any]]
     oddities: Sequence[Oddity]
+    copies: Sequence[Seen] = ()
+    """Plays that another record has word for word: they count once, but this one has them, too."""
 
 
 def meanings(play: Mapping[str, Any]) -> list[tuple[int, str]]:
@@ -154,6 +156,7 @@ def gather(paths: Iterable[Path]) -> Gathered:
     oddities: list[Oddity] = []
     sources: list[Source] = []
     plays: list[Seen] = []
+    copies: list[Seen] = []
     words: list[tuple[str, str, Mapping[str, Any]]] = []
     files: dict[bytes, str] = {}
     lines: dict[bytes, int] = {}
@@ -187,7 +190,8 @@ def gather(paths: Iterable[Path]) -> Gathered:
             text = f"has {len(copied)} plays that are in {others} too, word for word; each is counted once"
             oddities.append(Oddity("copied-plays", name, text))
         known = set(copied)
-        plays += [p for p, h in zip(read.plays, read.hashes, strict=True) if h not in known]
+        for p, h in zip(read.plays, read.hashes, strict=True):
+            (copies if h in known else plays).append(p)
         for h in read.hashes:
             lines.setdefault(h, read.number)
         words += [(str(read.header["started"]), name, s) for s in read.scenarios]
@@ -200,7 +204,7 @@ def gather(paths: Iterable[Path]) -> Gathered:
     if mute:
         oddities.append(Oddity("no-words", "", f"no record says what {_some(mute)} is about: made before records did"))
     _played_again(plays, sources, oddities)
-    return Gathered(sources, plays, scenarios, oddities)
+    return Gathered(sources, plays, scenarios, oddities, copies)
 
 
 class _Reading:
