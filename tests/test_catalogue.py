@@ -58,7 +58,7 @@ def sequences(entry: Entry) -> Iterator[tuple[str | None, list[Expected]]]:
 def symbols(entry: Entry) -> set[str]:
     """Every symbol a scenario uses, in its sequences and in its deviations."""
     expected = {step.result for _, steps in sequences(entry) for step in steps}
-    return expected | {one for d in entry.scenario.deviations for one in d.sees.split(" or ")} - {"absent", "unsupported"}
+    return expected | {one for d in entry.scenario.deviations for one in d.either} - {"absent", "unsupported"}
 
 
 # ---- files ---------------------------------------------------------------------------------------------------------
@@ -201,7 +201,8 @@ def _steps(entry: Entry, runtime: Runtime) -> Iterator[Expected]:
     if entry.scenario.kind != runtime.kind or (entry.scenario.only and runtime.name not in entry.scenario.only):
         return
     for variant, steps in sequences(entry):
-        away = {d.step for d in (*entry.scenario.deviations, *runtime.habits(steps)) if d.applies(runtime.name, variant, "linux-6.")}
+        declared = (*entry.scenario.deviations, *runtime.habits(entry.scenario, variant))
+        away = {d.step for d in declared if d.applies(runtime.name, variant, "linux-6.")}
         for number, step in enumerate(steps, start=1):
             if step.op in runtime.unsupported:  # here its play ends
                 break

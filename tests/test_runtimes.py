@@ -58,6 +58,32 @@ def test_a_folder_declares_its_departures() -> None:
     assert runtime(deviation=[declared]).about("c", base) == replace(base, deviations=[])
 
 
+ICMP = {"segment": "< ICMP", "family": 4, "instead_of": "connect E*", "sees": "{result} or ok", "note": "a race"}
+
+
+@pytest.mark.parametrize(
+    ("variant", "steps", "wire", "found"),
+    [
+        (None, [Expected("connect", "EPROTO")], ["> S", "< ICMP proto-unreachable!"], [(1, "EPROTO or ok")]),
+        ("ipv6", [Expected("connect", "EPROTO")], ["> S", "< ICMP next-header-unknown!"], []),
+        (None, [Expected("connect", "EPROTO")], ["> S", "< RA"], []),
+        (None, [Expected("connect"), Expected("recv", "EPROTO")], ["> S", "< ICMP proto-unreachable!"], []),
+    ],
+)
+def test_a_habit_holds_by_its_mechanism(
+    variant: str | None, steps: list[Expected], wire: list[str], found: list[tuple[int, str]]
+) -> None:
+    scenario = Scenario(title="", spec="", expected=steps, wire=wire)
+    assert [(d.step, d.sees) for d in runtime(habit=[ICMP]).habits(scenario, variant)] == found
+
+
+@pytest.mark.parametrize(("result", "found"), [("ECONNRESET", [2]), ("eof", [])])
+def test_a_habit_that_remembers(result: str, found: list[int]) -> None:
+    habit = {"after": "recv ECONNRESET", "instead_of": "recv eof", "sees": "ECONNRESET", "note": "remembers"}
+    scenario = Scenario(title="", spec="", expected=[Expected("recv", result), Expected("recv", "eof")])
+    assert [d.step for d in runtime(habit=[habit]).habits(scenario, None)] == found
+
+
 @pytest.mark.parametrize(("seen", "verdict"), [("EPROTO", "match"), ("ok", "deviates"), ("EPIPE", "differs")])
 def test_either(seen: str, verdict: str) -> None:
     """A race inside a runtime: what the scenario says, or what its note explains, and nothing else."""

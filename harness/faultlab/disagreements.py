@@ -88,9 +88,11 @@ def _declared(entries: Mapping[str, Entry]) -> list[str]:
     for runtime in all_runtimes().values():
         for habit in runtime.config.get("habit", ()):
             if "extends" not in runtime.config:
-                lines.append(
-                    f"- **{runtime.name}**, after `{habit['after']}`: {habit['sees']} instead of `{habit['instead_of']}`. {habit['note']}"
-                )
+                told = [f"after `{habit['after']}`"] if "after" in habit else []
+                told += [f"over IPv{habit['family']}"] if "family" in habit else []
+                told += [f"where `{habit['segment']}` is seen"] if "segment" in habit else []
+                sees = habit["sees"].format(result="that")
+                lines.append(f"- **{runtime.name}**, {', '.join(told)}: {sees} instead of `{habit['instead_of']}`. {habit['note']}")
     lines.append("")
     for entry in entries.values():
         own = [runtime.about(entry.id, entry.scenario).deviations for runtime in all_runtimes().values()]

@@ -183,7 +183,7 @@ class Player:
         plan = Plan(settings=settings, router=scenario.router, published=scenario.published, number=self.number)
         with ExitStack() as stack:
             bed = stack.enter_context(backend.testbed(plan))
-            bed.family = 6 if variant == "ipv6" else 4
+            bed.family = entry.scenario.family(variant)
             play.stack = bed.stack
             for path, text in scenario.files.items():
                 bed.host(scenario.observe).file(path, text.format(server=bed.host("server").address(4)))
@@ -256,7 +256,7 @@ class Player:
         scenario = entry.scenario
         found = compare(
             scenario, play.observations, runtime=runtime.name, rules=partial(runtime.wording, version=play.runtime_version),
-            habits=runtime.habits(scenario.expected_for(variant)), variant=variant,
+            habits=runtime.habits(scenario, variant), variant=variant,
             stack=play.stack or "", virtual=lab.bed.virtual, slow=self.slow,
             partial=broken_off is not None,
         )  # fmt: skip

@@ -96,6 +96,11 @@ class Deviation:
     """Fields of the rule that differ (type, chain, message, cause, errno), or of what is expected (during, bytes, data, status), where the
     symbol alone does not say it."""
 
+    @property
+    def either(self) -> list[str]:
+        """The symbols of which one is seen: more than one where a race decides."""
+        return self.sees.split(" or ")
+
     def applies(self, runtime: str, variant: str | None, stack: str) -> bool:
         """Whether it is about this play."""
         here = self.runtime in (None, runtime) and self.variant in (None, variant or "")
@@ -161,6 +166,11 @@ class Scenario:
     """What really helps."""
     hides: str = ""
     """What only hides it."""
+
+    @staticmethod
+    def family(variant: str | None) -> int:
+        """4 or 6: which of IP's versions a play of this variant is in."""
+        return 6 if variant == "ipv6" else 4
 
     def expected_for(self, variant: str | None) -> Sequence[Expected]:
         """The sequence a play of this variant has to show."""
@@ -234,7 +244,7 @@ def compare(
     steps: list[tuple[int, Expected, Mapping[str, object]]] = []
     for number, step in enumerate(scenario.expected_for(variant), start=1):
         deviation = declared.get(number)
-        either = deviation.sees.split(" or ") if deviation else []
+        either = deviation.either if deviation else []
         seen = observed[len(steps)].symbol if len(steps) < len(observed) else ""
         sees = seen if seen in either else "".join(either[:1])
         if deviation is None or (len(either) > 1 and sees == step.result):

@@ -14,6 +14,7 @@ import tempfile
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -280,14 +281,20 @@ class Runtime:
         told: dict[str, Any] = {f"{k}_in": {**getattr(scenario, f"{k}_in"), self.name: d[k]} for d in own for k in ABOUT_WIRE if k in d}
         return replace(scenario, deviations=[*scenario.deviations, *made], **told)
 
-    def habits(self, expected: Sequence[Expected]) -> list[Deviation]:
-        """The steps of a sequence at which this runtime departs from the kernel's answer in every scenario alike."""
+    def habits(self, scenario: Scenario, variant: str | None) -> list[Deviation]:
+        """The steps of a play at which this runtime departs from the kernel's answer in every scenario alike."""
+        steps, (must, _) = scenario.expected_for(variant), scenario.wire_for(variant)
         found = []
-        for number, step in enumerate(expected, start=1):
-            before = {f"{e.op} {e.result}" for e in expected[: number - 1]}
+        for number, step in enumerate(steps, start=1):
+            said = [f"{e.op} {e.result}" for e in steps[:number]]
             for habit in self.config.get("habit", ()):
-                if habit["instead_of"] == f"{step.op} {step.result}" and habit["after"] in before:
-                    found.append(Deviation(runtime=self.name, step=number, sees=habit["sees"], note=habit["note"]))
+                fits = fnmatchcase(said[-1], habit["instead_of"])
+                fits &= "after" not in habit or habit["after"] in said[:-1]
+                fits &= "segment" not in habit or any(one.startswith(habit["segment"]) for one in must)
+                fits &= "family" not in habit or habit["family"] == scenario.family(variant)
+                if fits:
+                    sees = habit["sees"].format(result=step.result)
+                    found.append(Deviation(runtime=self.name, step=number, sees=sees, note=habit["note"]))
                     break
         return found
 
