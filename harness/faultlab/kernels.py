@@ -117,9 +117,10 @@ def build(source: str | None = None, *, jobs: int | None = None, progress: Progr
     """Build a kernel, or find it in the cache. Raises KernelError."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         raise KernelError(f"user-mode Linux is for Linux on x86-64, this is {platform.system()} on {platform.machine()}")
+    given = _given(source)
     _tools()
     identity.remove_half_built(folder())
-    place = _place(source, progress)
+    place = given or _place(source, progress)
     progress(f"reading {place}", 0, 1)
     digest = _digest(place)
     compiler = _output(["gcc", "--version"]).splitlines()[0]
@@ -166,8 +167,8 @@ def _sudo() -> str:
     return "" if os.getuid() == 0 else "sudo "
 
 
-def _place(source: str | None, progress: Progress) -> Path:
-    """The tarball or tree that is meant; a package that is not there is installed where we may."""
+def _given(source: str | None) -> Path | None:
+    """The tarball or tree that is meant, where it is none of a package. Looked at before all that takes time."""
     if source is not None and Path(source).exists():
         path = Path(source).resolve()
         if path.is_dir() and not (path / "arch/um/Makefile").is_file():
@@ -175,6 +176,11 @@ def _place(source: str | None, progress: Progress) -> Path:
         return path
     if source is not None and not source.startswith("linux-source"):
         raise KernelError(f"{source} is no file, no folder, and no package linux-source-VERSION")
+    return None
+
+
+def _place(source: str | None, progress: Progress) -> Path:
+    """The package's tarball; one that is not there is installed where we may."""
     if (found := _tarball(source)) is not None:
         return found
     package = source or _offered()
