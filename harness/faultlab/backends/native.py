@@ -41,8 +41,9 @@ BLIND = "not seen: without privilege nothing on a loopback can be captured, and 
 STACK = "FAULTLAB_STACK"
 """Environment: what the network stack is called, where the system does not say which version it is (gVisor)."""
 PORTS = range(2000, 10000)
-BLOCK = 500
 """Below every system's ephemeral ports (FreeBSD's begin at 10000), so that none is given to a client between the look and the use."""
+BLOCK = 500
+"""So many of them a process takes at a time."""
 NEEDS = {
     "run": "a packet filter of its own",
     "inject": "segments that no kernel sent",

@@ -151,17 +151,17 @@ def between_runtimes(all_cells: Mapping[Key, Cell], label: Callable[[str, str], 
 
 def between_stacks(all_cells: Mapping[Key, Cell], label: Callable[[str, str], str]) -> list[Disagreement]:
     """Where stacks disagree about the same runtime: in what happened, or only in its words."""
-    found = [
-        _disagreements(
+    return [
+        disagreement
+        for by_words in (False, True)
+        for disagreement in _disagreements(
             all_cells.values(),
             group=lambda k: (k[0], k[1], k[2]),
             member=lambda k: label(k[3], k[4]),
             places=lambda keys: together(((k[1] or "plain", k[2]) for k in keys), "as {1} saw it ({0})"),
             by_words=by_words,
         )
-        for by_words in (False, True)
     ]
-    return found[0] + found[1]
 
 
 def together(pairs: Iterable[tuple[str, str]], form: str = "{0} on {1}") -> tuple[str, ...]:

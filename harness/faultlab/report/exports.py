@@ -184,9 +184,9 @@ def markdown(gathered: Gathered) -> str:
     for (scenario, variant), by_runtime in found.items():
         fields = " | ".join(_field(view(by_runtime.get(runtime, ()))) for runtime in runtimes)
         rows.setdefault((scenario, fields), []).append(variant)
+    several = Counter(scenario for scenario, _ in rows)
     for (scenario, fields), variants in rows.items():
-        alone = len(variants) == len([v for s, v in found if s == scenario])
-        name = "" if alone else " " + _md(", ".join(v or "plain" for v in variants))
+        name = " " + _md(", ".join(v or "plain" for v in variants)) if several[scenario] > 1 else ""
         lines.append(f"| `{scenario}`{name} | {fields} |")
     return "\n".join(lines) + "\n"
 

@@ -79,7 +79,7 @@ class Line:
     steps: Mapping[int, tuple[str, Mapping[str, Any], bool]]
     """By number of the step: the symbol, the observation, and whether the symbol is only told by the words."""
     anchor: str
-    cell: Cell
+    cells: Sequence[Cell]
 
 
 class Page:
@@ -105,13 +105,15 @@ class Page:
         for cell in self.cells.values():
             self._by_scenario[cell.key[0]].append(cell)
         self.anchors = _anchors(self.cells)
-        self._examples = {s: _example(found) for s, found in self._by_scenario.items()}
+        self.examples = {s: _example(found) for s, found in self._by_scenario.items()}
+        """By scenario the cell whose ladder is in the page in any case."""
         self.between_runtimes = compare.between_runtimes(self.cells, self.label)
         self.between_stacks = compare.between_stacks(self.cells, self.label)
         self.runtimes_disagree = {d.scenario for d in self.between_runtimes}
         self.stacks_disagree = {d.scenario for d in self.between_stacks}
-        self._lines = {s: self._lines_of(s) for s in self.scenarios}
-        self._line_of = {cell.key: line.anchor for found in self._lines.values() for line, cells in found for cell in cells}
+        self.lines = {s: self._lines(s) for s in self.scenarios}
+        """By scenario what each runtime saw, one line for all places where it saw the same in the same words."""
+        self._line_of = {cell.key: line.anchor for found in self.lines.values() for line in found for cell in line.cells}
         self.tables = list(self._tables())
         self.states = STATES
         self.counts = Counter(c.state for c in self.cells.values())
@@ -230,19 +232,11 @@ class Page:
         shown = [c for c in self._by_scenario[scenario] if c.state not in compare.QUIET]
         return sorted(shown, key=lambda c: (c.key[2], c.key[1], c.key[3:]))
 
-    def example(self, scenario: str) -> Cell | None:
-        """The one whose ladder is in the page in any case."""
-        return self._examples[scenario]
-
-    def lines(self, scenario: str) -> Sequence[Line]:
-        """What each runtime saw, one line for all places where it saw the same in the same words."""
-        return [line for line, _ in self._lines[scenario]]
-
-    def _lines_of(self, scenario: str) -> Sequence[tuple[Line, Sequence[Cell]]]:
+    def _lines(self, scenario: str) -> Sequence[Line]:
         alike: dict[tuple[Any, ...], list[Cell]] = defaultdict(list)
         for cell in self.cells_of(scenario):
             alike[cell.key[2], cell.state, cell.first.steps, cell.first.words].append(cell)
-        return [(self._line(several), several) for several in alike.values()]
+        return [self._line(several) for several in alike.values()]
 
     def _line(self, several: Sequence[Cell]) -> Line:
         first = several[0].first
@@ -251,7 +245,7 @@ class Page:
         for o, (number, symbol) in zip(play["observations"], meanings(play), strict=True):
             steps[number] = (symbol, o, symbol != said(o))
         anchor = f"{self.anchors[several[0].key]}~words"
-        return Line(first.runtime, first.version, self._places(several), several[0].state, steps, anchor, several[0])
+        return Line(first.runtime, first.version, self._places(several), several[0].state, steps, anchor, several)
 
     def absent(self, scenario: str) -> Sequence[tuple[str, str, str]]:
         """Who did not play it: state, why, and who on which stacks."""
@@ -281,7 +275,7 @@ class Page:
         """Where its details are: the file, empty for this one, and the anchor."""
         if cell.state in compare.QUIET:
             return "", f"{slug(cell.key[0])}~not-played"
-        if self.inline or cell == self.example(cell.key[0]):
+        if self.inline or cell == self.examples[cell.key[0]]:
             return "", self.anchors[cell.key]
         if self.one_file:
             return "", self._line_of[cell.key]
