@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -237,6 +238,37 @@ def test_the_go_driver_is_compiled_for(system: str) -> None:
     env = {**os.environ, "GOOS": system, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOPROXY": "off", "GOWORK": "off"}
     done = subprocess.run([go, "vet", "."], cwd=runtime.folder, env=env, capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def headers_of(target: str, folder: Path, source: str) -> str:
+    """What a compiler says of C source by the headers of another system, which ziglang carries; skips where that is not installed."""
+    pytest.importorskip("ziglang", reason="no other system's headers here: pip install ziglang")
+    file = folder / "source.c"
+    file.write_text(source, encoding="utf-8")
+    cc = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-std=c11", "-Wall", "-Wextra", "-Werror", "-c", file.name]
+    env = {**os.environ, "ZIG_GLOBAL_CACHE_DIR": str(folder), "ZIG_LOCAL_CACHE_DIR": str(folder)}
+    return subprocess.run(cc, cwd=folder, env=env, capture_output=True, text=True, timeout=300, check=False).stderr
+
+
+@pytest.mark.parametrize("target", ["aarch64-macos", "x86_64-freebsd", "x86_64-netbsd"])
+def test_the_c_driver_is_compiled_for(tmp_path: Path, target: str) -> None:
+    assert headers_of(target, tmp_path, (all_runtimes()["c"].folder / "driver.c").read_text(encoding="utf-8")) == ""
+
+
+@pytest.mark.parametrize("target", ["aarch64-macos", "x86_64-freebsd", "x86_64-linux-gnu"])
+def test_the_rust_driver_has_the_numbers_of(tmp_path: Path, target: str) -> None:
+    """Those it brings along, because std has none, against the system's own headers; below 0 is what the system must not have."""
+    driver = (all_runtimes()["rust"].folder / "driver.rs").read_text(encoding="utf-8")
+    linux, bsd, everywhere = re.split(r"\nmod (?:number|c) \{\n", driver)[1:]
+    own = linux if "linux" in target else re.sub(r"if MACOS \{ (\S+) \} else \{ (\S+) \}", r"\1" if "macos" in target else r"\2", bsd)
+    numbers = re.findall(r"pub const (\w+): c_int = (\S+);", own.partition("\n}")[0] + everywhere.partition("\n}")[0])
+    assert len(numbers) == 19
+    lines = ["#define _DEFAULT_SOURCE", *(f"#include <{h}.h>" for h in ("sys/types", "sys/socket", "netinet/in", "netinet/tcp"))]
+    if "macos" in target:
+        lines += ["#define TCP_KEEPIDLE TCP_KEEPALIVE", "#undef SO_LINGER", "#define SO_LINGER SO_LINGER_SEC"]
+    for name, number in numbers:
+        lines += [f"#ifdef {name}", f"#error {name}", "#endif"] if number == "-1" else [f'_Static_assert({name} == {number}, "");']
+    assert headers_of(target, tmp_path, "\n".join(lines) + "\n") == ""
 
 
 def test_windows_names_of_errnos(monkeypatch: pytest.MonkeyPatch) -> None:
