@@ -16,14 +16,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from faultlab.tcp_states import state_name
+
 Endpoint = tuple[str, int]
 Connection = tuple[Endpoint, Endpoint, str, int | None]
 """Local end, remote end (port 0: none), state as Linux names it, and how many bytes have come that nobody has read, where that is told."""
 
-LINUX = (
-    "", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE", "CLOSE_WAIT", "LAST_ACK", "LISTEN",
-    "CLOSING", "SYN_RECV",
-)  # fmt: skip
 WINDOWS = (
     "", "CLOSE", "LISTEN", "SYN_SENT", "SYN_RECV", "ESTABLISHED", "FIN_WAIT1", "FIN_WAIT2", "CLOSE_WAIT", "CLOSING", "LAST_ACK",
     "TIME_WAIT", "CLOSE",
@@ -58,7 +56,7 @@ def linux(text: str) -> Iterator[Connection]:
         fields = line.split()
         number = int(fields[3], 16)
         unread = None if platform.version() == GVISOR else int(fields[4].partition(":")[2], 16)
-        yield _hex(fields[1]), _hex(fields[2]), LINUX[number] if number < len(LINUX) else str(number), unread
+        yield _hex(fields[1]), _hex(fields[2]), state_name(number), unread
 
 
 def _hex(text: str) -> Endpoint:

@@ -26,6 +26,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from faultlab.tcp_states import state_name
+
 TRACEFS = "/sys/kernel/tracing"
 EVENTS = {
     "sock/inet_sock_set_state": "state",
@@ -38,10 +40,6 @@ EVENTS = {
 FILTERS = {"state": "protocol == 6", "error": "protocol == 6 || protocol == 17", "drop": "(protocol == 0x800 || protocol == 0x86dd)"}
 """What the kernel need not tell at all: whoever listens costs everybody who sends."""
 WITH_PATH = ("error", "reset sent", "drop")
-STATES = (
-    "", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE",
-    "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING", "NEW_SYN_RECV",
-)  # fmt: skip
 PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241, "riscv64": 241, "ppc64le": 319, "s390x": 331}
 SAMPLE = 1 << 1 | 1 << 2 | 1 << 5 | 1 << 7 | 1 << 10  # PERF_SAMPLE_TID, TIME, CALLCHAIN, CPU, RAW; they come as TID, TIME, CPU, …
 FLAGS = 1 << 14 | 1 << 22 | 1 << 25  # watermark, exclude_callchain_user, use_clockid
@@ -285,11 +283,11 @@ class _Account:
             found["local"], found["remote"] = ends
         match event.what:
             case "state":
-                found |= {"was": _state(event.number_in(raw, "oldstate")), "is": _state(event.number_in(raw, "newstate"))}
+                found |= {"was": state_name(event.number_in(raw, "oldstate")), "is": state_name(event.number_in(raw, "newstate"))}
             case "error":
                 found["errno"] = event.number_in(raw, "error")
             case "retransmit":
-                found["is"] = _state(event.number_in(raw, "state"))
+                found["is"] = state_name(event.number_in(raw, "state"))
         if "reason" in event.fields:
             number = event.number_in(raw, "reason")
             found["reason"] = event.reasons.get(number & 0xFFFF, str(number))
@@ -304,10 +302,6 @@ class _Account:
 
     def close(self) -> None:
         """Let go of it."""
-
-
-def _state(number: int) -> str:
-    return STATES[number] if number < len(STATES) else str(number)
 
 
 class Perf(_Account):

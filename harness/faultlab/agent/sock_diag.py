@@ -8,10 +8,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-STATES = (
-    "", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT1", "FIN_WAIT2", "TIME_WAIT", "CLOSE",
-    "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING", "NEW_SYN_RECV",
-)  # fmt: skip
+from faultlab.tcp_states import state_name
 
 
 def dump(diag: socket.socket, protocol: int, raw: bool = False) -> list[dict[str, Any]]:
@@ -48,7 +45,7 @@ def _socket(message: bytes, raw: bool) -> dict[str, Any]:
     queues = struct.unpack_from("=IIIII", message, 52)  # expires, rqueue, wqueue, uid, inode
     local, remote = (socket.inet_ntop(family, message[at : at + size]).removeprefix("::ffff:") for at in (8, 24))
     found: dict[str, Any] = {
-        "state": STATES[state] if state < len(STATES) else str(state),
+        "state": state_name(state),
         "local": [local, sport],
         "remote": [remote, dport],
         "timer": ("", "on", "keepalive", "timewait", "persist")[timer] if timer < 5 else str(timer),
