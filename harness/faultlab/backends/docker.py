@@ -66,7 +66,7 @@ KNOCK = (
 )
 """A proxy accepts, and hangs up when nobody answers behind it."""
 DRIVERS = "/opt/faultlab/drivers.json"
-WAYS_ON = "or play on another backend: --backend netns, --backend uml"
+WAYS_ON = "play on another backend: --backend netns, --backend uml"
 BUILD = "docker build -t faultlab FOLDER, with the folder of faultlab's source"
 FIRST = (
     "import os, runpy, sys\n"
@@ -420,7 +420,7 @@ class Docker:
             if time.monotonic() > end:
                 setting = "net.bridge.bridge-nf-call-iptables"
                 reason = f"there is no way through a router here: the engine's packet filter sees what its bridges pass on ({setting}=1)"
-                remedy = f"sysctl {setting}=0 {setting.replace('ipt', 'ip6t')}=0 where the engine runs, {WAYS_ON}"
+                remedy = f"sysctl {setting}=0 {setting.replace('ipt', 'ip6t')}=0 where the engine runs, or {WAYS_ON}"
                 raise BackendUnavailable(self.name, reason, remedy)
             ask["server"]("wait", 1.0, seconds=0.01)
         made.all("reset")
@@ -642,10 +642,10 @@ def _no_engine(e: BaseException, where: str) -> tuple[str, str]:
         inner = e.__cause__ or e.__context__ or next((a for a in e.args if isinstance(a, BaseException)), None)
         e = inner or e
     if any(isinstance(x, PermissionError) for x in seen):
-        return f"{where} may not be opened by this user", f"sudo usermod -aG docker $USER and log in again, {WAYS_ON}"
+        return f"{where} may not be opened by this user", f"sudo usermod -aG docker $USER and log in again, or {WAYS_ON}"
     if any(isinstance(x, (FileNotFoundError, ConnectionRefusedError)) for x in seen):
-        return f"no engine at {where}", f"start Docker, or name it in DOCKER_HOST, {WAYS_ON}"
-    return f"the engine at {where} cannot be spoken to ({seen[0]})", f"see whether `docker version` works, {WAYS_ON}"
+        return f"no engine at {where}", f"start Docker, or name it in DOCKER_HOST, or {WAYS_ON}"
+    return f"the engine at {where} cannot be spoken to ({seen[0]})", f"see whether `docker version` works, or {WAYS_ON}"
 
 
 def _usable(client: DockerClient) -> None:
@@ -678,7 +678,7 @@ def _why_not(e: Exception) -> tuple[str, str]:
     if "exec format error" in words:
         return f"the image {image()} is for another architecture", BUILD
     if "apability" in words or "operation not permitted" in words.lower():
-        return f"the engine refuses what a host needs ({words})", f"allow NET_ADMIN and NET_RAW, {WAYS_ON}"
+        return f"the engine refuses what a host needs ({words})", f"allow NET_ADMIN and NET_RAW, or {WAYS_ON}"
     return f"the engine refuses ({words})", WAYS_ON
 
 

@@ -44,7 +44,7 @@ for kind, place in ((b"proc", b"/proc"), (b"sysfs", b"/sys"), (b"tmpfs", b"/run"
 runpy.run_module("faultlab.agent", run_name="__main__", alter_sys=True)
 """
 """What process 1 begins with: libraries read /proc when they are imported."""
-WAYS_ON = "or play in real time: --backend netns, --backend docker"
+WAYS_ON = "play in real time: --backend netns, --backend docker"
 
 
 class Guest(Channel):
@@ -174,7 +174,8 @@ class Uml:
         try:
             self._booted()
         except AgentError as e:
-            raise BackendUnavailable(self.name, f"its kernel does not boot: {e}", WAYS_ON) from e
+            remedy = f"build it with this version of the lab (faultlab kernel build), or {WAYS_ON}"
+            raise BackendUnavailable(self.name, f"its kernel does not boot: {e}", remedy) from e
 
     @contextmanager
     def testbed(self, plan: Plan) -> Iterator[RemoteTestbed]:
@@ -192,7 +193,7 @@ class Uml:
             if kernel is None:
                 wanted = os.environ.get(kernels.VARIABLE)
                 reason = f"no kernel {wanted} is built" if wanted else "no kernel is built"
-                raise BackendUnavailable(self.name, reason, f"faultlab kernel build, {WAYS_ON}")
+                raise BackendUnavailable(self.name, reason, f"faultlab kernel build, or {WAYS_ON}")
             self._guest = Guest(kernel)
             atexit.register(self.close)
         return self._guest
