@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,18 @@ def test_missing_tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_no_source_tree(tmp_path: Path) -> None:
     with pytest.raises(KernelError, match="arch/um/Makefile"):
         kernels.build(str(tmp_path))
+
+
+def test_a_tarball_of_something_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is said in one sentence, whatever it lacks."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "README").write_text("no kernel")
+    shutil.make_archive(str(tmp_path / "other"), "tar", tmp_path, "other")
+    monkeypatch.setattr(kernels, "_tools", lambda: None)  # it does not come so far that it needs one of them
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(KernelError, match=r"other\.tar is not a Linux source tree"):
+        kernels.build(str(tmp_path / "other.tar"))
+    assert not list((tmp_path / "faultlab" / "kernels").glob(".build*"))
 
 
 def test_every_option_is_there_once() -> None:

@@ -228,7 +228,7 @@ def test_the_table_of_windows() -> None:
 # ---- other systems ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("system", ["darwin", "windows", "freebsd"])
+@pytest.mark.parametrize("system", ["darwin", "windows", "freebsd", "openbsd", "netbsd"])
 def test_the_go_driver_is_compiled_for(system: str) -> None:
     runtime = all_runtimes()["go"]
     try:

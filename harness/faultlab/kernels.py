@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from faultlab import identity
 from faultlab.errors import LabError
@@ -141,7 +142,7 @@ def build(source: str | None = None, *, jobs: int | None = None, progress: Progr
             version = _make(place, made, jobs or os.cpu_count() or 1, words, log, progress)
         shutil.move(log, made / "build.log")
         binary = made / "linux"
-        about = {
+        about: dict[str, Any] = {
             "version": version, "source": str(place), "digest": digest, "compiler": compiler, "built": time.time(),
             "size": binary.stat().st_size,
         }  # fmt: skip
@@ -152,7 +153,7 @@ def build(source: str | None = None, *, jobs: int | None = None, progress: Progr
         os.rename(made, final)
     finally:
         shutil.rmtree(made, ignore_errors=True)
-    return Kernel(folder=final, **about)  # type: ignore[arg-type]
+    return Kernel(folder=final, **about)
 
 
 def _tools() -> None:
@@ -236,7 +237,7 @@ def _digest(place: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def _make(place: Path, made: Path, jobs: int, words: object, log: Path, progress: Progress) -> str:
+def _make(place: Path, made: Path, jobs: int, words: BinaryIO, log: Path, progress: Progress) -> str:
     """Unpack, configure, compile and strip; what stays in the folder is what is kept. Returns the version."""
     tree, work = place, made / "work"
     work.mkdir()
@@ -249,13 +250,13 @@ def _make(place: Path, made: Path, jobs: int, words: object, log: Path, progress
         tree = made / "source"
         tree.mkdir()
         step("unpacking", ["tar", "-C", str(tree), "--strip-components=1", "-xf", str(place)])
-        file, few, enough = REGISTERS
-        code = (tree / file).read_text(encoding="utf-8")
-        (tree / file).write_text(code.replace(few, enough), encoding="utf-8")
     make = ["make", "-C", str(tree), f"O={work}", "ARCH=um", "LC_ALL=C", f"-j{jobs}"]
     version = _output([*make, "-s", "kernelversion"]).splitlines()
     if not version:
         raise KernelError(f"{place} is not a Linux source tree")
+    file, few, enough = REGISTERS
+    if tree != place and (code := tree / file).is_file():
+        code.write_text(code.read_text(encoding="utf-8").replace(few, enough), encoding="utf-8")
     step("configuring", [*make, "tinyconfig"])
     with (work / ".config").open("ab") as config:
         config.write(b"\n" + OPTIONS.read_bytes())  # of two lines about one option the later one holds
@@ -270,7 +271,7 @@ def _make(place: Path, made: Path, jobs: int, words: object, log: Path, progress
     return version[-1]
 
 
-def _step(what: str, argv: Sequence[str], words: object, log: Path, count: Callable[[int], None]) -> None:
+def _step(what: str, argv: Sequence[str], words: BinaryIO, log: Path, count: Callable[[int], None]) -> None:
     """Run one command of the build; everything it starts ends with it, also when this is interrupted."""
     environment = {**os.environ, identity.VARIABLE: identity.own(), "KBUILD_BUILD_USER": "faultlab", "KBUILD_BUILD_HOST": "faultlab"}
     process = subprocess.Popen(
@@ -280,7 +281,7 @@ def _step(what: str, argv: Sequence[str], words: object, log: Path, count: Calla
     number = 0
     try:
         for line in process.stdout:
-            words.write(line)  # type: ignore[attr-defined]
+            words.write(line)
             number += line.startswith(b"  ")
             count(number)
         status = process.wait()
@@ -291,7 +292,7 @@ def _step(what: str, argv: Sequence[str], words: object, log: Path, count: Calla
     finally:
         process.stdout.close()
     if status != 0:
-        words.flush()  # type: ignore[attr-defined]
+        words.flush()
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         first = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else f"status {status}")
         raise KernelError(f"{what} failed: {first.strip()} (the whole log: {log})")
